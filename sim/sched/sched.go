@@ -4,7 +4,10 @@
 // every one of them passes, and a third party's can run.
 package sched
 
-import "github.com/uqtool/uq/sim/pkt"
+import (
+	"github.com/uqtool/uq/sim/pkt"
+	"github.com/uqtool/uq/sim/tc"
+)
 
 // Scheduler decides which packet goes next and which do not go at all.
 //
@@ -46,23 +49,9 @@ type Describer interface {
 	// Kind is tc's name: "fq_codel".
 	Kind() string
 	// Options lists the parameters in force, in the order tc prints them.
-	Options() []Field
+	Options() []tc.Field
 	// Stats lists the scheduler's own counters with the key names of
 	// "tc -s -j qdisc", in tc's order, beyond those the port counts for all
 	// (bytes, packets, drops, backlog, qlen).
-	Stats() []Field
-}
-
-// Field is one option or counter: a number in base units (packets, bytes, µs as
-// tc's JSON has them), and the text tc prints for it.
-type Field struct {
-	Key string
-	// Num is the value for JSON.
-	Num int64
-	// Text is the value for people ("10240p", "5ms"), empty when it is the plain
-	// number. A Flag field is a bare word.
-	Text string
-	// Flag marks an option that is a word without a value, such as "ecn"; it is
-	// left out of the printed line when Num is 0.
-	Flag bool
+	Stats() []tc.Field
 }

@@ -1,0 +1,62 @@
+// Package sim runs a scheduler and a link in virtual time. This page is the
+// architecture of uq.
+//
+// # The one idea
+//
+//	trace ──► packet ──► [ scheduler ─► link ] ──► events ──► verdicts (live)
+//	(traces)  (sim/pkt)      (sim/egress.Port)                metrics  (both)
+//
+// The box decides and nothing else does. It is passive: no clock, no goroutine,
+// no I/O. Two loops drive it: this package from recorded or virtual times, the
+// live loop from the real queue and a timer. A departure happens at its due
+// time, never at "when the loop woke", so the decisions of a live run are a pure
+// function of its recorded arrivals and its configuration.
+//
+// # The rooms, in order of dependency
+//
+//	sim/pkt            Time, Packet, Flow, ECN, Reason (standard library only)
+//	sim/tc             values, options and lines as tc writes them
+//	sim/sched          what a scheduler is
+//	  codel fqcodel fifo   the schedulers, a package each
+//	  builtin          the one list of them
+//	  schedtest        the conformance suite
+//	sim/link           what a link is; rate, unlimited
+//	sim/egress         Port joins one scheduler to one link; Event, Digest
+//	sim/report         events to numbers to words and JSON
+//	sim                Run, Agents, Stream
+//	traces             the compressed trace; a Source for Run
+//	record, replay     the real queue
+//	cmd/uq             the command
+//
+// Imports point up this list only. Nothing under sim reaches the network, the
+// file system, a clock or a goroutine; purity_test.go holds it to that.
+//
+// # Order
+//
+// At equal times departures come before arrivals, deliveries before the link's
+// next opportunity, and arrivals keep their order in the trace. When the link
+// falls free the scheduler is asked once even if nothing is queued, as a
+// qdisc's dequeue is: CoDel's state depends on it.
+//
+// # Opportunities
+//
+// A link is more than a rate. [link.Link] is given an opportunity at its due
+// time, asks the scheduler for as many packets as it will carry (none, one, an
+// aggregate), states each one's outcome, and says when it is free again. A
+// wireless medium that contends before it sends, or fails, fits: an opportunity
+// may be busy without taking a packet.
+//
+// # Determinism
+//
+// The same trace, configuration and seed give the same events on every machine.
+// Decision paths use integers only. Randomness comes from [Stream], a stream per
+// component named after it, so that adding one disturbs no other. The digest of
+// a run ([egress.Digest]) is over canonical events, never over compressed bytes.
+//
+// # Memory
+//
+// Packets come from a free list and go back to it; nothing is allocated per
+// packet, and what a run needs does not grow with the trace.
+package sim
+
+import _ "github.com/uqtool/uq/sim/link" // for the doc links above

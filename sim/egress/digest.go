@@ -1,0 +1,70 @@
+package egress
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/cespare/xxhash/v2"
+)
+
+// Digest is the fingerprint of a run's decisions: equal digests mean the same
+// decisions on the same packets at the same nanoseconds, on any machine.
+//
+// It is XXH64 over one 24-byte record for each event but Enqueue, in order:
+// time, packet ID, then kind | reason<<8 | DS field<<16, each a little-endian
+// 64-bit word.
+type Digest struct {
+	h   *xxhash.Digest
+	buf []byte
+}
+
+const (
+	digestRecord = 24
+	digestBuffer = 170 * digestRecord
+)
+
+// NewDigest returns an empty digest.
+func NewDigest() *Digest {
+	return &Digest{h: xxhash.New(), buf: make([]byte, 0, digestBuffer)}
+}
+
+// Event implements Sink.
+func (d *Digest) Event(e Event) {
+	if e.Kind == Enqueue {
+		return
+	}
+	if len(d.buf) == digestBuffer {
+		d.flush()
+	}
+	n := len(d.buf)
+	d.buf = d.buf[:n+digestRecord]
+	r := d.buf[n:]
+	binary.LittleEndian.PutUint64(r, uint64(e.Time))
+	binary.LittleEndian.PutUint64(r[8:], e.Packet.ID)
+	binary.LittleEndian.PutUint64(r[16:], uint64(e.Kind)|uint64(e.Reason)<<8|uint64(e.Packet.DSField)<<16)
+}
+
+func (d *Digest) flush() {
+	_, _ = d.h.Write(d.buf) // xxhash never fails
+	d.buf = d.buf[:0]
+}
+
+// Sum64 is the digest so far.
+func (d *Digest) Sum64() uint64 {
+	d.flush()
+	return d.h.Sum64()
+}
+
+// String is the digest as runs print it: "xxh64:" and 16 hex digits.
+func (d *Digest) String() string { return fmt.Sprintf("xxh64:%016x", d.Sum64()) }
+
+// Tee passes each event to every sink in order.
+func Tee(sinks ...Sink) Sink { return tee(sinks) }
+
+type tee []Sink
+
+func (t tee) Event(e Event) {
+	for _, s := range t {
+		s.Event(e)
+	}
+}

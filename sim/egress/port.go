@@ -1,0 +1,219 @@
+// Package egress joins one scheduler to one link: the box that decides.
+//
+//	Enqueue ──► scheduler ──Take──► link ──Deliver──► in flight ──► events
+//	                 │                │
+//	                 └── Drop         └── Lose ────────────────────► events
+//
+// A [Port] is passive. Two loops drive it: sim from recorded or virtual times,
+// the live loop from the real queue and a timer. What happens, happens at its
+// due time, however late the driver is: decisions are a pure function of the
+// arrivals and the configuration.
+package egress
+
+import (
+	"fmt"
+
+	"github.com/uqtool/uq/sim/link"
+	"github.com/uqtool/uq/sim/pkt"
+	"github.com/uqtool/uq/sim/sched"
+)
+
+// Kind is what an [Event] tells.
+type Kind uint8
+
+// The kinds. Values are part of the event digest.
+const (
+	// Enqueue: the packet arrived. It is input, not a decision.
+	Enqueue Kind = 0
+	// Dequeue: the scheduler let the packet go and the link began to send it.
+	Dequeue Kind = 1
+	// Mark: the scheduler set CE on the packet; comes before its Dequeue.
+	Mark Kind = 2
+	// Deliver: the packet reached the far end of the link.
+	Deliver Kind = 3
+	// Drop: the packet is gone.
+	Drop Kind = 4
+)
+
+// String returns the kind's name in events and reports.
+func (k Kind) String() string {
+	if int(k) < len(kindNames) {
+		return kindNames[k]
+	}
+	return fmt.Sprintf("kind%d", k)
+}
+
+var kindNames = [...]string{"enqueue", "dequeue", "mark", "deliver", "drop"}
+
+// Event is one thing that happened, in order of time; equal times are in order
+// of cause.
+type Event struct {
+	Time pkt.Time
+	// Packet is valid during the call only.
+	Packet *pkt.Packet
+	Kind   Kind
+	// Reason is set for Drop and Mark.
+	Reason pkt.Reason
+}
+
+// Sink receives a port's events. It must not call the port.
+type Sink interface {
+	Event(Event)
+}
+
+// Port is a scheduler with the link behind it. It is not safe for concurrent
+// use.
+//
+// At equal times departures come before arrivals, and deliveries before the
+// link's next opportunity.
+type Port struct {
+	now   pkt.Time
+	next  pkt.Time // earliest of what is due
+	sched sched.Scheduler
+	wait  sched.Waiter // sched, if it is one
+	link  link.Link
+	sink  Sink
+	pool  *pkt.Pool
+
+	busy   bool
+	free   pkt.Time // end of the opportunity, while busy
+	wake   pkt.Time // the scheduler's own next time, while not busy
+	taken  int      // packets taken in the current opportunity
+	flight flight
+}
+
+// New makes a port. makeSched is given the DropFunc its scheduler must use. The
+// port puts packets back into pool when they leave.
+func New(makeSched func(sched.DropFunc) (sched.Scheduler, error), l link.Link, sink Sink, pool *pkt.Pool) (*Port, error) {
+	p := &Port{next: pkt.Never, wake: pkt.Never, link: l, sink: sink, pool: pool}
+	s, err := makeSched(p.drop)
+	if err != nil {
+		return nil, err
+	}
+	p.sched = s
+	p.wait, _ = s.(sched.Waiter)
+	return p, nil
+}
+
+// Scheduler returns the port's scheduler, for its description and counters.
+func (p *Port) Scheduler() sched.Scheduler { return p.sched }
+
+// Link returns the port's link.
+func (p *Port) Link() link.Link { return p.link }
+
+// Now is the time of the last call.
+func (p *Port) Now() pkt.Time { return p.now }
+
+// Next is when the port is due to act on its own; pkt.Never while only an
+// arrival can change something.
+func (p *Port) Next() pkt.Time { return p.next }
+
+// Enqueue hands the port the packet q, arriving at now. What was due until now,
+// now included, happens first.
+func (p *Port) Enqueue(now pkt.Time, q *pkt.Packet) {
+	p.Advance(now)
+	p.sink.Event(Event{Time: now, Kind: Enqueue, Packet: q})
+	p.sched.Enqueue(now, q)
+	if !p.busy {
+		p.serve(now)
+		p.Advance(now)
+	}
+}
+
+// Advance lets everything happen that is due until now, each at its due time.
+// now must not be before an earlier call's.
+func (p *Port) Advance(now pkt.Time) {
+	if now < p.now {
+		panic(fmt.Sprintf("egress: time runs back from %v to %v", p.now, now))
+	}
+	for p.next <= now {
+		p.step(p.next)
+		if p.next == pkt.Never {
+			break
+		}
+	}
+	p.now = now
+}
+
+// Drain lets everything happen that is still due. What a scheduler keeps then
+// waits for an arrival that never comes; it stays in its Backlog.
+func (p *Port) Drain() {
+	for p.next != pkt.Never {
+		p.now = p.next
+		p.step(p.next)
+	}
+}
+
+func (p *Port) step(t pkt.Time) {
+	if at, ok := p.flight.first(); ok && at <= t {
+		q, lost := p.flight.pop()
+		p.leave(at, q, lost)
+		p.refresh()
+		return
+	}
+	p.busy = false
+	p.serve(t)
+}
+
+// serve gives the link an opportunity at t.
+func (p *Port) serve(t pkt.Time) {
+	p.taken = 0
+	free, busy := p.link.Transmit(t, (*opportunity)(p), (*opportunity)(p))
+	if busy && free <= t && (free < t || p.taken == 0) {
+		panic(fmt.Sprintf("egress: link %s at %v makes no progress", p.link.Kind(), t))
+	}
+	p.busy, p.free, p.wake = busy, free, pkt.Never
+	if !busy && p.wait != nil {
+		p.wake = p.wait.NextWake()
+	}
+	p.refresh()
+}
+
+func (p *Port) refresh() {
+	p.next = p.wake
+	if p.busy {
+		p.next = p.free
+	}
+	if at, ok := p.flight.first(); ok && at < p.next {
+		p.next = at
+	}
+}
+
+func (p *Port) leave(at pkt.Time, q *pkt.Packet, lost bool) {
+	if lost {
+		p.sink.Event(Event{Time: at, Kind: Drop, Packet: q, Reason: pkt.LinkLoss})
+	} else {
+		p.sink.Event(Event{Time: at, Kind: Deliver, Packet: q})
+	}
+	p.pool.Put(q)
+}
+
+// drop is the scheduler's DropFunc.
+func (p *Port) drop(now pkt.Time, q *pkt.Packet, why pkt.Reason) {
+	p.sink.Event(Event{Time: now, Kind: Drop, Packet: q, Reason: why})
+	p.pool.Put(q)
+}
+
+// opportunity is the port as the link sees it while transmitting.
+type opportunity Port
+
+// Take implements link.Source.
+func (o *opportunity) Take(now pkt.Time) *pkt.Packet {
+	q := o.sched.Dequeue(now)
+	if q == nil {
+		return nil
+	}
+	q.Dequeued = now
+	o.taken++
+	if q.Mark != pkt.NoReason {
+		o.sink.Event(Event{Time: now, Kind: Mark, Packet: q, Reason: q.Mark})
+	}
+	o.sink.Event(Event{Time: now, Kind: Dequeue, Packet: q})
+	return q
+}
+
+// Deliver implements link.Outcome.
+func (o *opportunity) Deliver(at pkt.Time, q *pkt.Packet) { o.flight.push(at, q, false) }
+
+// Lose implements link.Outcome.
+func (o *opportunity) Lose(at pkt.Time, q *pkt.Packet) { o.flight.push(at, q, true) }

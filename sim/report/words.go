@@ -1,0 +1,172 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/uqtool/uq/sim/pkt"
+	"github.com/uqtool/uq/sim/tc"
+)
+
+// Words says how much WriteWords prints.
+type Words struct {
+	// Flows is how many flows get a line, the largest first.
+	Flows int
+}
+
+// WriteWords writes r for people: a table of the qdiscs, each one's counters as
+// "tc -s qdisc" prints them, and a table of flows.
+func (r *Report) WriteWords(w io.Writer, opt Words) error {
+	b := &strings.Builder{}
+	fmt.Fprintf(b, "%s, %s, gso %s, seed %d\n", r.Trace, r.Loop, r.GSO, r.Seed)
+	fmt.Fprintf(b, "link %s\n", r.Link)
+	for _, n := range r.Notes {
+		fmt.Fprintf(b, "note: %s\n", n)
+	}
+	b.WriteByte('\n')
+	r.summary(b)
+	for _, run := range r.Runs {
+		b.WriteByte('\n')
+		run.counters(b)
+	}
+	b.WriteByte('\n')
+	r.flows(b, opt.Flows)
+	b.WriteString("\n" + openLoopHint + "\n")
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+const openLoopHint = `open-loop: arrival times are fixed, senders do not react. Right for latency
+under these arrivals and for UDP; biased for what TCP would do under another
+qdisc.`
+
+// table aligns columns, numbers to the right.
+func table(b *strings.Builder, rows [][]string) {
+	tw := tabwriter.NewWriter(b, 0, 0, 2, ' ', tabwriter.AlignRight)
+	width := 0
+	for _, row := range rows {
+		width = max(width, len(row[0]))
+	}
+	for _, row := range rows {
+		fmt.Fprintf(tw, "%-*s\t%s\t\n", width, row[0], strings.Join(row[1:], "\t"))
+	}
+	_ = tw.Flush() // a Builder does not fail
+}
+
+// label names a run in a table: the kind, numbered where it occurs twice.
+func (r *Report) label(i int) string {
+	n, of := 0, 0
+	for j, run := range r.Runs {
+		if run.Kind == r.Runs[i].Kind {
+			of++
+			if j <= i {
+				n++
+			}
+		}
+	}
+	if of == 1 {
+		return r.Runs[i].Kind
+	}
+	return fmt.Sprintf("%s#%d", r.Runs[i].Kind, n)
+}
+
+func (r *Report) summary(b *strings.Builder) {
+	rows := [][]string{{"qdisc", "arrived", "delivered", "dropped", "marked", "throughput", "sojourn p50", "p95", "p99", "max", "Jain"}}
+	for i, run := range r.Runs {
+		q := run.Sojourn
+		rows = append(rows, []string{r.label(i), fmt.Sprint(run.ArrivedPackets), fmt.Sprint(delivered(run)), fmt.Sprint(run.Drops),
+			fmt.Sprint(run.Marks), rate(run.Throughput), us(q.P50), us(q.P95), us(q.P99), us(q.Max), fmt.Sprintf("%.3f", run.Jain)})
+	}
+	table(b, rows)
+}
+
+// delivered counts as arrived does: a super-packet once.
+func delivered(r *Run) uint64 { return r.ArrivedPackets - r.Drops - uint64(r.Qlen) }
+
+func (run *Run) counters(b *strings.Builder) {
+	fmt.Fprintf(b, "qdisc %s\n", run.Line)
+	fmt.Fprintf(b, " Sent %d bytes %d pkt (dropped %d, overlimits 0 requeues 0)\n", run.Bytes, run.Packets, run.Drops)
+	fmt.Fprintf(b, " backlog %db %dp, at most %dp\n", run.Backlog, run.Qlen, run.MaxQlen)
+	if len(run.fields) > 0 {
+		b.WriteString(" ")
+		for _, f := range run.fields {
+			if !f.Flag {
+				fmt.Fprintf(b, " %s %s", f.Key, f)
+			} else if f.Num != 0 {
+				fmt.Fprintf(b, " %s", f.Key)
+			}
+		}
+		b.WriteByte('\n')
+	}
+	reasons(b, "drops", run.DropsByReason)
+	reasons(b, "marks", run.MarksByReason)
+	fmt.Fprintf(b, "  digest %s\n", run.Digest)
+}
+
+func reasons(b *strings.Builder, what string, m map[string]uint64) {
+	if len(m) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "  %s:", what)
+	for _, r := range pkt.Reasons() {
+		if n := m[r.String()]; n > 0 {
+			fmt.Fprintf(b, " %s %d", r, n)
+		}
+	}
+	b.WriteByte('\n')
+}
+
+// flows prints the largest flows, a line each, with every qdisc's result beside
+// the others'.
+func (r *Report) flows(b *strings.Builder, limit int) {
+	if len(r.Runs) == 0 {
+		return
+	}
+	order := make([]int, len(r.Runs[0].Flows))
+	for i := range order {
+		order[i] = i
+	}
+	arrived := func(i int) uint64 { return r.Runs[0].Flows[i].ArrivedPackets }
+	slices.SortStableFunc(order, func(i, j int) int { return int(arrived(j)) - int(arrived(i)) })
+	rows := [][]string{{"flow", "arrived"}}
+	for i := range r.Runs {
+		l := r.label(i)
+		rows[0] = append(rows[0], l+" drop", "mark", "p50", "p99")
+	}
+	for _, i := range order[:min(limit, len(order))] {
+		rows = append(rows, r.flowRow(r.Runs[0].Flows[i].Flow, func(run *Run) *Flow { return &run.Flows[i] }))
+	}
+	if r.Runs[0].Others != nil {
+		rows = append(rows, r.flowRow("others", func(run *Run) *Flow { return run.Others }))
+	}
+	table(b, rows)
+	if rest := len(order) - limit; rest > 0 {
+		fmt.Fprintf(b, "... and %d smaller flows (--flows, --json)\n", rest)
+	}
+}
+
+func (r *Report) flowRow(name string, of func(*Run) *Flow) []string {
+	row := []string{name, fmt.Sprint(of(r.Runs[0]).ArrivedPackets)}
+	for _, run := range r.Runs {
+		f := of(run)
+		row = append(row, fmt.Sprint(f.Drops), fmt.Sprint(f.Marks), us(f.Sojourn.P50), us(f.Sojourn.P99))
+	}
+	return row
+}
+
+func us(v float64) string { return tc.FormatTime(time.Duration(v * 1e3)) }
+
+// rate prints bits per second with three digits.
+func rate(bps float64) string {
+	for _, u := range []string{"bit", "Kbit", "Mbit", "Gbit"} {
+		if bps < 1000 {
+			return fmt.Sprintf("%.3g%s", bps, u)
+		}
+		bps /= 1000
+	}
+	return fmt.Sprintf("%.3gTbit", bps)
+}

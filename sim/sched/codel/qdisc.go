@@ -1,0 +1,152 @@
+package codel
+
+import (
+	"time"
+
+	"github.com/uqtool/uq/sim/pkt"
+	"github.com/uqtool/uq/sim/sched"
+	"github.com/uqtool/uq/sim/tc"
+)
+
+// Config is tc's view of the control law, shared by the qdiscs built on it.
+type Config struct {
+	Target, Interval   time.Duration
+	CEThreshold        time.Duration // negative: off
+	CESelector, CEMask uint8
+	ECN                bool
+}
+
+// maxTime keeps spans well inside the wrapping clock.
+const maxTime = 1000 * time.Second
+
+// Params converts to the control law's units. mtu is in bytes.
+func (c *Config) Params(mtu int) Params {
+	p := Params{
+		Target: TicksOf(c.Target), Interval: TicksOf(c.Interval), MTU: mtu,
+		ECN: c.ECN, CEThreshold: Disabled, CESelector: c.CESelector, CEMask: c.CEMask,
+	}
+	if c.CEThreshold >= 0 {
+		p.CEThreshold = TicksOf(c.CEThreshold)
+	}
+	return p
+}
+
+// TargetOption and the following are the control law's words for an option
+// table.
+func (c *Config) TargetOption() tc.Option {
+	return tc.Time("target", &c.Target, maxTime, "acceptable standing queue delay (5ms)")
+}
+
+// IntervalOption is "interval TIME".
+func (c *Config) IntervalOption() tc.Option {
+	return tc.Time("interval", &c.Interval, maxTime, "worst-case round-trip time (100ms)")
+}
+
+// ECNOption is "[no]ecn".
+func (c *Config) ECNOption() tc.Option {
+	return tc.Flag("ecn", &c.ECN, "mark ECN-capable packets instead of dropping them")
+}
+
+// CEThresholdOption is "ce_threshold TIME".
+func (c *Config) CEThresholdOption() tc.Option {
+	return tc.Time("ce_threshold", &c.CEThreshold, maxTime, "mark every packet delayed longer (off)")
+}
+
+// DefaultConfig is CoDel as tc creates it: 5 ms, 100 ms, no ECN.
+func DefaultConfig() Config {
+	return Config{Target: 5 * time.Millisecond, Interval: 100 * time.Millisecond, CEThreshold: -1}
+}
+
+// Qdisc is tc's "codel": one FIFO under CoDel, with a packet limit and tail
+// drop.
+type Qdisc struct {
+	Config
+	// Limit is in packets.
+	Limit int
+
+	q     pkt.FIFO
+	par   Params
+	vars  Vars
+	stats Stats
+	drop  sched.DropFunc
+
+	dropOverlimit uint64
+}
+
+var (
+	_ sched.Scheduler = (*Qdisc)(nil)
+	_ sched.Describer = (*Qdisc)(nil)
+)
+
+// New parses tc's words after "codel" and returns the qdisc. mtu, in bytes, is
+// the backlog below which nothing is dropped.
+func New(words []string, mtu int, drop sched.DropFunc) (*Qdisc, error) {
+	c := &Qdisc{Config: DefaultConfig(), Limit: 1000, drop: drop}
+	if err := c.options().Parse("codel", words); err != nil {
+		return nil, err
+	}
+	c.par = c.Params(mtu)
+	return c, nil
+}
+
+func (c *Qdisc) options() tc.Options {
+	return tc.Options{
+		tc.Count("limit", &c.Limit, 1, 1<<31-1, "p", "packets queued before the newest is dropped (1000)"),
+		c.TargetOption(), c.CEThresholdOption(), c.IntervalOption(), c.ECNOption(),
+	}
+}
+
+// Enqueue implements sched.Scheduler.
+func (c *Qdisc) Enqueue(now pkt.Time, p *pkt.Packet) {
+	if c.q.Len() >= c.Limit {
+		c.dropOverlimit++
+		c.drop(now, p, pkt.Overlimit)
+		return
+	}
+	c.q.Push(p)
+}
+
+// Dequeue implements sched.Scheduler.
+func (c *Qdisc) Dequeue(now pkt.Time) *pkt.Packet {
+	return Dequeue(now, (*controlled)(c), &c.par, &c.vars, &c.stats)
+}
+
+// Backlog implements sched.Scheduler.
+func (c *Qdisc) Backlog() (packets, bytes int) { return c.q.Len(), c.q.Bytes() }
+
+// controlled is the Qdisc as the control law sees it.
+type controlled Qdisc
+
+func (c *controlled) Pop() *pkt.Packet                 { return c.q.Pop() }
+func (c *controlled) Bytes() int                       { return c.q.Bytes() }
+func (c *controlled) Drop(now pkt.Time, p *pkt.Packet) { c.drop(now, p, pkt.AQM) }
+
+// Kind implements sched.Describer.
+func (c *Qdisc) Kind() string { return "codel" }
+
+// Options implements sched.Describer.
+func (c *Qdisc) Options() []tc.Field { return c.options().Fields() }
+
+// Stats implements sched.Describer. Times are in µs as tc has them.
+func (c *Qdisc) Stats() []tc.Field {
+	return append(c.vars.fields(),
+		tc.Field{Key: "maxpacket", Num: int64(c.stats.MaxPacket)},
+		tc.Field{Key: "ecn_mark", Num: int64(c.stats.Marks)},
+		tc.Field{Key: "drop_overlimit", Num: int64(c.dropOverlimit)},
+		tc.Field{Key: "ce_mark", Num: int64(c.stats.CEMarks)},
+	)
+}
+
+func (v *Vars) fields() []tc.Field {
+	dropping := int64(0)
+	if v.Dropping {
+		dropping = 1
+	}
+	us := v.LDelay.Duration()
+	return []tc.Field{
+		{Key: "count", Num: int64(v.Count)},
+		{Key: "lastcount", Num: int64(v.LastCount)},
+		{Key: "ldelay", Num: int64(us / time.Microsecond), Text: tc.FormatTime(us)},
+		{Key: "dropping", Num: dropping, Flag: true},
+	}
+}

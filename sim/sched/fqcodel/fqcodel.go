@@ -1,0 +1,294 @@
+// Package fqcodel is tc's fq_codel: flow queueing with CoDel on each flow (RFC
+// 8290), with the rules of Linux.
+//
+// Packets are hashed into flows; flows are served by deficit round robin, those
+// that just became active first:
+//
+//	        hash            new flows  ──► served first, one quantum each
+//	packet ─────► flow ──►  old flows  ──► deficit round robin by bytes
+//	                 │
+//	                 └─ CoDel decides at dequeue, with the qdisc's whole backlog
+//
+// # Differences from RFC 8290, as in Linux
+//
+//   - CoDel's "one MTU queued" rule looks at the backlog of the whole qdisc, so
+//     a flow's only packet can be dropped while others queue.
+//   - On overflow up to drop_batch packets, at most half its bytes, are dropped
+//     from the head of the fattest flow at once, and its CoDel count grows by as
+//     many.
+//   - The hash picks a queue by multiplication (hash·flows >> 32), not modulo.
+//
+// # Differences from Linux
+//
+//   - The flow hash is keyed by the run's seed instead of a boot-time secret, so
+//     that runs repeat; ports count for TCP, UDP and SCTP only, and tunnels are
+//     not looked into.
+//   - memory_limit counts pkt.Packet.TrueSize, an estimate of skb->truesize.
+//   - No external classifiers.
+//   - What package codel lists.
+package fqcodel
+
+import (
+	"fmt"
+
+	"github.com/uqtool/uq/sim/pkt"
+	"github.com/uqtool/uq/sim/sched"
+	"github.com/uqtool/uq/sim/sched/codel"
+	"github.com/uqtool/uq/sim/tc"
+)
+
+// Qdisc is an fq_codel.
+type Qdisc struct {
+	codel.Config
+	limit       int // packets
+	nflows      int
+	quantum     int // bytes
+	memoryLimit int // bytes
+	dropBatch   int // packets
+
+	par      codel.Params
+	stats    codel.Stats
+	flows    []flow
+	backlogs []int // bytes per flow; apart, so that finding the fattest is one scan
+	newFlows list
+	oldFlows list
+	packets  int
+	bytes    int
+	memory   int
+	served   served
+	drop     sched.DropFunc
+
+	dropOverlimit  uint64
+	dropOvermemory uint64
+	newFlowCount   uint64
+}
+
+// flow is one hash bucket.
+type flow struct {
+	q       pkt.FIFO
+	vars    codel.Vars
+	deficit int
+	next    *flow // in newFlows or oldFlows
+	listed  bool
+	index   int
+}
+
+var (
+	_ sched.Scheduler = (*Qdisc)(nil)
+	_ sched.Describer = (*Qdisc)(nil)
+)
+
+// minQuantum is what Linux raises smaller quanta to, in bytes.
+const minQuantum = 256
+
+// New parses tc's words after "fq_codel". mtu, in bytes, is the default quantum
+// and the backlog below which CoDel drops nothing.
+func New(words []string, mtu int, drop sched.DropFunc) (*Qdisc, error) {
+	f := &Qdisc{
+		Config: codel.DefaultConfig(), limit: 10240, nflows: 1024,
+		quantum: mtu, memoryLimit: 32 << 20, dropBatch: 64, drop: drop,
+	}
+	f.ECN = true
+	if err := f.options().Parse("fq_codel", words); err != nil {
+		return nil, err
+	}
+	f.quantum = max(f.quantum, minQuantum)
+	f.par = f.Params(mtu)
+	f.flows = make([]flow, f.nflows)
+	f.backlogs = make([]int, f.nflows)
+	for i := range f.flows {
+		f.flows[i].index = i
+	}
+	return f, nil
+}
+
+func (f *Qdisc) options() tc.Options {
+	return tc.Options{
+		tc.Count("limit", &f.limit, 1, 1<<31-1, "p", "packets queued before the fattest flow is cut (10240)"),
+		tc.Count("flows", &f.nflows, 1, 65536, "", "number of hash buckets (1024)"),
+		tc.Count("quantum", &f.quantum, 1, 1<<31-1, "", "bytes a flow may send per round, at least 256 (device MTU, 1514)"),
+		f.TargetOption(), f.CEThresholdOption(),
+		tc.Masked("ce_threshold_selector", &f.CESelector, &f.CEMask, "restrict ce_threshold to packets with DS field & MASK == VALUE"),
+		f.IntervalOption(),
+		tc.Size("memory_limit", &f.memoryLimit, 1, 1<<31-1, "bytes of packet memory (32Mb)"),
+		f.ECNOption(),
+		tc.Count("drop_batch", &f.dropBatch, 1, 1<<31-1, "", "packets dropped at once on overflow (64)"),
+	}
+}
+
+// Enqueue implements sched.Scheduler.
+func (f *Qdisc) Enqueue(now pkt.Time, p *pkt.Packet) {
+	fl := &f.flows[uint64(p.Flow.Hash)*uint64(f.nflows)>>32]
+	fl.q.Push(p)
+	f.backlogs[fl.index] += int(p.Len)
+	f.bytes += int(p.Len)
+	f.packets++
+	f.memory += p.TrueSize()
+	if !fl.listed {
+		f.newFlows.push(fl)
+		f.newFlowCount++
+		fl.deficit = f.quantum
+	}
+	overmemory := f.memory > f.memoryLimit
+	if f.packets <= f.limit && !overmemory {
+		return
+	}
+	why := pkt.Overlimit
+	if overmemory {
+		why = pkt.Overmemory
+	}
+	n := f.cutFattest(now, why)
+	f.dropOverlimit += n
+	if overmemory {
+		f.dropOvermemory += n
+	}
+}
+
+// cutFattest drops from the head of the flow with the most bytes until half of
+// them or dropBatch packets are gone, and returns how many it dropped.
+func (f *Qdisc) cutFattest(now pkt.Time, why pkt.Reason) uint64 {
+	idx, most := 0, 0
+	for i, b := range f.backlogs {
+		if b > most {
+			idx, most = i, b
+		}
+	}
+	fl := &f.flows[idx]
+	n, cut := 0, 0
+	for n < f.dropBatch && cut < max(most/2, 1) {
+		p := fl.q.Pop()
+		f.remove(fl, p)
+		cut += int(p.Len)
+		n++
+		f.drop(now, p, why)
+	}
+	fl.vars.Count += uint32(n)
+	return uint64(n)
+}
+
+// remove takes p, just popped from fl, out of the accounts.
+func (f *Qdisc) remove(fl *flow, p *pkt.Packet) {
+	f.backlogs[fl.index] -= int(p.Len)
+	f.bytes -= int(p.Len)
+	f.packets--
+	f.memory -= p.TrueSize()
+}
+
+// Dequeue implements sched.Scheduler.
+func (f *Qdisc) Dequeue(now pkt.Time) *pkt.Packet {
+	for {
+		from := &f.newFlows
+		if from.head == nil {
+			from = &f.oldFlows
+		}
+		fl := from.head
+		if fl == nil {
+			return nil
+		}
+		if fl.deficit <= 0 {
+			fl.deficit += f.quantum
+			from.pop()
+			f.oldFlows.push(fl)
+			continue
+		}
+		f.served = served{f, fl}
+		if p := codel.Dequeue(now, &f.served, &f.par, &fl.vars, &f.stats); p != nil {
+			fl.deficit -= int(p.Len)
+			return p
+		}
+		f.retire(from, fl)
+	}
+}
+
+// retire takes an empty flow off its list. One that was new must pass once
+// through the old flows, or it could return as new at once and starve them.
+func (f *Qdisc) retire(from *list, fl *flow) {
+	from.pop()
+	if from == &f.newFlows && f.oldFlows.head != nil {
+		f.oldFlows.push(fl)
+	}
+}
+
+// Backlog implements sched.Scheduler.
+func (f *Qdisc) Backlog() (packets, bytes int) { return f.packets, f.bytes }
+
+// served is the flow being dequeued as CoDel sees it: its packets, but the
+// whole qdisc's backlog.
+type served struct {
+	f  *Qdisc
+	fl *flow
+}
+
+func (s *served) Pop() *pkt.Packet {
+	p := s.fl.q.Pop()
+	if p != nil {
+		s.f.remove(s.fl, p)
+	}
+	return p
+}
+
+func (s *served) Bytes() int                       { return s.f.bytes }
+func (s *served) Drop(now pkt.Time, p *pkt.Packet) { s.f.drop(now, p, pkt.AQM) }
+
+// list is a queue of flows, chained through flow.next.
+type list struct {
+	head, tail *flow
+	len        int
+}
+
+func (l *list) push(fl *flow) {
+	fl.next, fl.listed = nil, true
+	if l.tail == nil {
+		l.head = fl
+	} else {
+		l.tail.next = fl
+	}
+	l.tail = fl
+	l.len++
+}
+
+func (l *list) pop() {
+	fl := l.head
+	l.head = fl.next
+	if l.head == nil {
+		l.tail = nil
+	}
+	fl.next, fl.listed = nil, false
+	l.len--
+}
+
+// Kind implements sched.Describer.
+func (f *Qdisc) Kind() string { return "fq_codel" }
+
+// Options implements sched.Describer.
+func (f *Qdisc) Options() []tc.Field { return f.options().Fields() }
+
+// Stats implements sched.Describer.
+func (f *Qdisc) Stats() []tc.Field {
+	return []tc.Field{
+		{Key: "maxpacket", Num: int64(f.stats.MaxPacket)},
+		{Key: "drop_overlimit", Num: int64(f.dropOverlimit)},
+		{Key: "new_flow_count", Num: int64(f.newFlowCount)},
+		{Key: "ecn_mark", Num: int64(f.stats.Marks)},
+		{Key: "ce_mark", Num: int64(f.stats.CEMarks)},
+		{Key: "drop_overmemory", Num: int64(f.dropOvermemory)},
+		{Key: "memory_used", Num: int64(f.memory)},
+		{Key: "new_flows_len", Num: int64(f.newFlows.len)},
+		{Key: "old_flows_len", Num: int64(f.oldFlows.len)},
+	}
+}
+
+// DebugFlows prints each listed flow's deficit and backlog, new list first: the
+// state scripted tests look at.
+func (f *Qdisc) DebugFlows() string {
+	s := ""
+	for _, l := range []struct {
+		name string
+		list *list
+	}{{"new", &f.newFlows}, {"old", &f.oldFlows}} {
+		for fl := l.list.head; fl != nil; fl = fl.next {
+			s += fmt.Sprintf("%s: hash %d deficit %d packets %d\n", l.name, fl.index, fl.deficit, fl.q.Len())
+		}
+	}
+	return s
+}

@@ -1,0 +1,306 @@
+package tc
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Field is one option or counter of a qdisc or link: a number in base units
+// (packets, bytes, bit/s; µs for times, as tc's JSON has them) and the text tc
+// prints for it.
+type Field struct {
+	Key string
+	// Num is the value for machines.
+	Num int64
+	// Text is what people read ("10240p", "5ms"); empty for the plain number.
+	Text string
+	// Flag marks a bare word such as "ecn": not printed when Num is 0.
+	Flag bool
+	// Hidden leaves the field out of the printed line (an option at "off").
+	Hidden bool
+}
+
+// Option is one word of a qdisc's or link's line, with where its value goes.
+// One table per qdisc serves parsing, printing, usage and JSON.
+type Option struct {
+	name string
+	arg  string // placeholder of the value in usage; "" for a flag
+	help string
+	set  func(string) error
+	get  func() Field
+}
+
+// Options is the table, in the order tc prints.
+type Options []Option
+
+// Count is an unsigned number between min and max, printed with suffix (tc
+// prints packet limits as "10240p").
+func Count(name string, v *int, min, max int, suffix, help string) Option {
+	return Option{name, "NUMBER", help, func(s string) error {
+		n, err := ParseCount(s)
+		if err != nil {
+			return err
+		}
+		return bounded(v, n, min, max, strconv.Itoa)
+	}, func() Field {
+		return Field{Key: name, Num: int64(*v), Text: strconv.Itoa(*v) + suffix}
+	}}
+}
+
+// Size is a number of bytes between min and max.
+func Size(name string, v *int, min, max int, help string) Option {
+	return Option{name, "SIZE", help, func(s string) error {
+		n, err := ParseSize(s)
+		if err != nil {
+			return err
+		}
+		return bounded(v, n, min, max, func(n int) string { return FormatSize(uint64(n)) })
+	}, func() Field {
+		return Field{Key: name, Num: int64(*v), Text: FormatSize(uint64(*v))}
+	}}
+}
+
+func bounded(v *int, n uint64, min, max int, format func(int) string) error {
+	if n < uint64(min) || n > uint64(max) {
+		return fmt.Errorf("want %s to %s", format(min), format(max))
+	}
+	*v = int(n)
+	return nil
+}
+
+// Time is a span. A negative value means "off" and is not printed.
+func Time(name string, v *time.Duration, max time.Duration, help string) Option {
+	return Option{name, "TIME", help, func(s string) error {
+		d, err := ParseTime(s)
+		if err == nil && d > max {
+			err = fmt.Errorf("want at most %s", FormatTime(max))
+		}
+		if err != nil {
+			return err
+		}
+		*v = d
+		return nil
+	}, func() Field {
+		return Field{Key: name, Num: int64(*v / time.Microsecond), Text: FormatTime(*v), Hidden: *v < 0}
+	}}
+}
+
+// Rate is a rate in bits per second; 0 means none and is not printed.
+func Rate(name string, v *uint64, help string) Option {
+	return Option{name, "RATE", help, func(s string) error {
+		r, err := ParseRate(s)
+		if err == nil && r == 0 {
+			err = fmt.Errorf("want more than 0")
+		}
+		if err != nil {
+			return err
+		}
+		*v = r
+		return nil
+	}, func() Field {
+		return Field{Key: name, Num: int64(*v), Text: FormatRate(*v), Hidden: *v == 0}
+	}}
+}
+
+// Int is a signed number between min and max; not printed when 0.
+func Int(name string, v *int, min, max int, help string) Option {
+	return Option{name, "NUMBER", help, func(s string) error {
+		n, err := strconv.Atoi(s)
+		if err != nil || n < min || n > max {
+			return fmt.Errorf("want an integer from %d to %d", min, max)
+		}
+		*v = n
+		return nil
+	}, func() Field {
+		return Field{Key: name, Num: int64(*v), Hidden: *v == 0}
+	}}
+}
+
+// Masked is VALUE/MASK, two bytes in any base, as ce_threshold_selector has it;
+// not printed while the mask is 0.
+func Masked(name string, v, mask *uint8, help string) Option {
+	return Option{name, "VALUE/MASK", help, func(s string) error {
+		a, b, ok := strings.Cut(s, "/")
+		val, err1 := strconv.ParseUint(a, 0, 8)
+		m, err2 := strconv.ParseUint(b, 0, 8)
+		if !ok || err1 != nil || err2 != nil {
+			return fmt.Errorf("want VALUE/MASK, for example 0x1/0x3 for ECT(1)")
+		}
+		*v, *mask = uint8(val), uint8(m)
+		return nil
+	}, func() Field {
+		return Field{Key: name, Num: int64(*v), Text: fmt.Sprintf("%#x/%#x", *v, *mask), Hidden: *mask == 0}
+	}}
+}
+
+// Flag is a word that switches v on, with "no"+name switching it off.
+func Flag(name string, v *bool, help string) Option {
+	return Option{name, "", help, func(s string) error {
+		*v = s == ""
+		return nil
+	}, func() Field {
+		n := int64(0)
+		if *v {
+			n = 1
+		}
+		return Field{Key: name, Num: n, Flag: true}
+	}}
+}
+
+// Word is a bare word that calls set; it is never printed.
+func Word(name string, help string, set func()) Option {
+	return Option{name, "", help, func(string) error { set(); return nil }, func() Field {
+		return Field{Key: name, Hidden: true, Flag: true}
+	}}
+}
+
+// HiddenIf returns the option left out of the printed line while hidden is true.
+func (o Option) HiddenIf(hidden func() bool) Option {
+	get := o.get
+	o.get = func() Field {
+		f := get()
+		f.Hidden = f.Hidden || hidden()
+		return f
+	}
+	return o
+}
+
+// Parse reads the words after the kind. Errors are worded as tc words them.
+func (o Options) Parse(kind string, words []string) error {
+	for i := 0; i < len(words); i++ {
+		w := words[i]
+		opt, no := o.find(w)
+		if opt == nil {
+			return o.unknown(kind, w)
+		}
+		val := ""
+		switch {
+		case opt.arg != "":
+			if i++; i == len(words) {
+				return fmt.Errorf("%s: %q needs a %s. %s", kind, w, opt.arg, o.Usage(kind))
+			}
+			val = words[i]
+		case no:
+			val = "no"
+		}
+		if err := opt.set(val); err != nil {
+			return fmt.Errorf("%s: illegal %q: %w", kind, w, err)
+		}
+	}
+	return nil
+}
+
+func (o Options) find(w string) (opt *Option, no bool) {
+	for i := range o {
+		if o[i].name == w {
+			return &o[i], false
+		}
+		if o[i].arg == "" && w == "no"+o[i].name {
+			return &o[i], true
+		}
+	}
+	return nil, false
+}
+
+func (o Options) unknown(kind, w string) error {
+	var names []string
+	for _, opt := range o {
+		names = append(names, opt.name)
+	}
+	hint := ""
+	if n := Nearest(w, names); n != "" {
+		hint = fmt.Sprintf(" Did you mean %q?", n)
+	}
+	return fmt.Errorf("%s: What is %q?%s %s", kind, w, hint, o.Usage(kind))
+}
+
+// Usage is the one-line synopsis: "Usage: ... codel [ limit NUMBER ] ...".
+func (o Options) Usage(kind string) string {
+	var b strings.Builder
+	b.WriteString("Usage: ... " + kind)
+	for _, opt := range o {
+		b.WriteString(" [ " + opt.name)
+		if opt.arg != "" {
+			b.WriteString(" " + opt.arg)
+		}
+		b.WriteString(" ]")
+	}
+	return b.String()
+}
+
+// Help lists each option with its help, one a line.
+func (o Options) Help() string {
+	var b strings.Builder
+	for _, opt := range o {
+		fmt.Fprintf(&b, "  %-30s %s\n", strings.TrimSpace(opt.name+" "+opt.arg), opt.help)
+	}
+	return b.String()
+}
+
+// Fields are the values in force.
+func (o Options) Fields() []Field {
+	fs := make([]Field, len(o))
+	for i := range o {
+		fs[i] = o[i].get()
+	}
+	return fs
+}
+
+// Line prints kind and fields as tc prints a qdisc's options.
+func Line(kind string, fields []Field) string {
+	words := []string{kind}
+	for _, f := range fields {
+		switch {
+		case f.Hidden || f.Flag && f.Num == 0:
+		case f.Flag:
+			words = append(words, f.Key)
+		default:
+			words = append(words, f.Key, f.String())
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// String is the value for people.
+func (f Field) String() string {
+	if f.Text != "" {
+		return f.Text
+	}
+	return strconv.FormatInt(f.Num, 10)
+}
+
+// Nearest returns the candidate at the smallest edit distance from w if that is
+// small enough to be a slip, else "".
+func Nearest(w string, candidates []string) string {
+	best, dist := "", 3
+	if len(w) <= 3 {
+		dist = 2
+	}
+	for _, c := range candidates {
+		if d := editDistance(w, c); d < dist {
+			best, dist = c, d
+		}
+	}
+	return best
+}
+
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		prev := row[0]
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := prev
+			if a[i-1] != b[j-1] {
+				cost = 1 + min(prev, row[j], row[j-1])
+			}
+			prev, row[j] = row[j], cost
+		}
+	}
+	return row[len(b)]
+}
