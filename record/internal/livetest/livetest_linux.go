@@ -1,0 +1,89 @@
+package livetest
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/vishvananda/netlink"
+)
+
+func test(t *testing.T, f func(*testing.T)) {
+	t.Helper()
+	if os.Getenv(envChild) == t.Name() {
+		if err := loopbackUp(); err != nil {
+			t.Fatal(err)
+		}
+		f(t)
+		return
+	}
+	out, err := runChild(t.Name())
+	switch {
+	case out == nil && err != nil:
+		t.Skipf("no namespaces here: %v", err)
+	case err != nil:
+		t.Fatalf("in the namespace: %v\n%s", err, out)
+	case bytes.Contains(out, []byte("--- SKIP: "+t.Name())):
+		t.Skipf("in the namespace:\n%s", out)
+	case testing.Verbose():
+		t.Logf("in the namespace:\n%s", out)
+	}
+}
+
+// runChild runs one test again inside new namespaces. Output is nil when they
+// could not be made.
+func runChild(name string) ([]byte, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	// The kernel ties the child's life to this thread.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	cmd := exec.Command(self, "-test.run=^"+name+"$", "-test.v", "-test.count=1", "-test.timeout=60s")
+	cmd.Env = append(os.Environ(), envChild+"="+name)
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNET,
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},
+		Pdeathsig:   syscall.SIGKILL,
+	}
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	err = cmd.Wait()
+	if err == nil && !strings.Contains(out.String(), name) {
+		err = fmt.Errorf("the test did not run")
+	}
+	return append([]byte{}, out.Bytes()...), err
+}
+
+func loopbackUp() error {
+	lo, err := netlink.LinkByName("lo")
+	if err != nil {
+		return fmt.Errorf("find lo: %w", err)
+	}
+	if err := netlink.LinkSetUp(lo); err != nil {
+		return fmt.Errorf("set lo up: %w", err)
+	}
+	return nil
+}
+
+// SetLoopbackMTU changes the MTU of lo.
+func SetLoopbackMTU(t testing.TB, mtu int) {
+	t.Helper()
+	lo, err := netlink.LinkByName("lo")
+	if err != nil {
+		t.Fatalf("find lo: %v", err)
+	}
+	if err := netlink.LinkSetMTU(lo, mtu); err != nil {
+		t.Fatalf("set MTU of lo: %v", err)
+	}
+}

@@ -1,0 +1,7 @@
+//go:build !linux
+
+package livetest
+
+import "testing"
+
+func test(t *testing.T, _ func(*testing.T)) { t.Skip("needs Linux") }

@@ -1,0 +1,78 @@
+package livetest
+
+import (
+	"fmt"
+	"net"
+	"testing"
+)
+
+// UDPSink listens on a loopback port and drops what comes. The address is
+// "127.0.0.1" or "::1"; the port is returned.
+func UDPSink(t testing.TB, addr string) uint16 {
+	t.Helper()
+	c, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.ParseIP(addr)})
+	if err != nil {
+		t.Fatalf("listen: %v", err)
+	}
+	t.Cleanup(func() { c.Close() })
+	go func() {
+		buf := make([]byte, 1<<16)
+		for {
+			if _, _, err := c.ReadFromUDPAddrPort(buf); err != nil {
+				return
+			}
+		}
+	}()
+	return uint16(c.LocalAddr().(*net.UDPAddr).Port)
+}
+
+// SendUDP sends n datagrams of size payload bytes each to the port. Errors of
+// single datagrams are not its business.
+func SendUDP(addr string, port uint16, n, size int) error {
+	c, err := net.Dial("udp", net.JoinHostPort(addr, fmt.Sprint(port)))
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	buf := make([]byte, size)
+	for range n {
+		_, _ = c.Write(buf)
+	}
+	return nil
+}
+
+// BulkTCP sends n bytes over one loopback connection and returns when the other
+// side has read them all. The connection's server listens on the port given,
+// or any if 0.
+func BulkTCP(l net.Listener, n int) error {
+	done := make(chan error, 1)
+	go func() {
+		c, err := l.Accept()
+		if err != nil {
+			done <- err
+			return
+		}
+		defer c.Close()
+		buf, got := make([]byte, 1<<16), 0
+		for got < n {
+			k, err := c.Read(buf)
+			if got += k; err != nil {
+				done <- fmt.Errorf("read %d of %d bytes: %w", got, n, err)
+				return
+			}
+		}
+		done <- nil
+	}()
+	c, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	buf := make([]byte, 1<<16)
+	for sent := 0; sent < n; sent += len(buf) {
+		if _, err := c.Write(buf[:min(len(buf), n-sent)]); err != nil {
+			return err
+		}
+	}
+	return <-done
+}

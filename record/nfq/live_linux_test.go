@@ -1,0 +1,279 @@
+package nfq_test
+
+import (
+	"errors"
+	"io"
+	"net"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/uqtool/uq/record/internal/livetest"
+	"github.com/uqtool/uq/record/nfq"
+)
+
+const testQueue = 7
+
+func open(t *testing.T, c nfq.Config) *nfq.Queue {
+	t.Helper()
+	c.Queue = testQueue
+	q, err := nfq.Open(c)
+	if errors.Is(err, nfq.ErrUnsupported) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { q.Close() })
+	return q
+}
+
+// count is what a run of pump saw.
+type count struct {
+	packets, bytes uint64
+	payload        uint64
+	gso            uint64
+	maxLen         uint32
+	loss           nfq.Loss
+	batches        int
+}
+
+// pump accepts everything until the queue is shut down. each may be nil.
+func pump(q *nfq.Queue, upTo bool, each func(*nfq.Packet)) (count, error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var n count
+	vs := make([]nfq.Verdict, 0, nfq.BatchSize)
+	for {
+		b, err := q.Receive(nfq.Forever)
+		n.loss.Add(b.Loss)
+		if err != nil {
+			if errors.Is(err, io.EOF) {
+				err = nil
+			}
+			return n, err
+		}
+		vs = vs[:0]
+		for i := range b.Packets {
+			p := &b.Packets[i]
+			n.packets++
+			n.bytes += uint64(p.Len)
+			n.payload += uint64(len(p.Payload))
+			n.maxLen = max(n.maxLen, p.Len)
+			if p.Info&nfq.GSO != 0 {
+				n.gso++
+			}
+			if each != nil {
+				each(p)
+			}
+			if !upTo {
+				vs = append(vs, nfq.Verdict{ID: p.ID, Action: nfq.Accept})
+			}
+		}
+		if len(b.Packets) > 0 {
+			n.batches++
+			if upTo {
+				vs = append(vs, nfq.Verdict{ID: b.Packets[len(b.Packets)-1].ID, Action: nfq.Accept, UpTo: true})
+			}
+		}
+		if err := q.Send(vs); err != nil {
+			return n, err
+		}
+	}
+}
+
+// start runs pump and returns a function that shuts the queue down and gives
+// the count.
+func start(t *testing.T, q *nfq.Queue, upTo bool) func() count {
+	t.Helper()
+	done := make(chan struct{})
+	var n count
+	var err error
+	go func() {
+		defer close(done)
+		n, err = pump(q, upTo, nil)
+	}()
+	return func() count {
+		t.Helper()
+		q.Shutdown()
+		select {
+		case <-done:
+		case <-time.After(10 * time.Second):
+			t.Fatal("the loop did not end after Shutdown")
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+}
+
+func TestLiveUDP(t *testing.T) {
+	livetest.Test(t, func(t *testing.T) {
+		for _, upTo := range []bool{false, true} {
+			port := livetest.UDPSink(t, "127.0.0.1")
+			q := open(t, nfq.Config{})
+			rule := livetest.AddRule(t, testQueue, 17, port)
+			stop := start(t, q, upTo)
+			const n, size = 5000, 1200
+			if err := livetest.SendUDP("127.0.0.1", port, n, size); err != nil {
+				t.Fatal(err)
+			}
+			got := stop()
+			if got.packets != n || got.bytes != n*(size+28) || got.payload != n*nfq.DefaultCopyRange || got.loss.Any() {
+				t.Errorf("upTo %v: got %+v, want %d packets of %d bytes, %d seen, no loss", upTo, got, n, size+28, nfq.DefaultCopyRange)
+			}
+			t.Logf("upTo %v: %d batches, receive buffer %d", upTo, got.batches, q.RcvBuf())
+			rule.Remove()
+			q.Close()
+		}
+	})
+}
+
+func TestLiveGSO(t *testing.T) {
+	livetest.Test(t, func(t *testing.T) {
+		livetest.SetLoopbackMTU(t, 1500)
+		for _, gso := range []bool{true, false} {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			q := open(t, nfq.Config{GSO: gso})
+			rule := livetest.AddRule(t, testQueue, 6, uint16(l.Addr().(*net.TCPAddr).Port))
+			stop := start(t, q, false)
+			const n = 8 << 20
+			if err := livetest.BulkTCP(l, n); err != nil {
+				t.Fatal(err)
+			}
+			got := stop()
+			if (got.gso > 0) != gso || (got.maxLen > 1500) != gso || got.bytes < n {
+				t.Errorf("gso %v: got %+v", gso, got)
+			}
+			t.Logf("gso %v: %+v", gso, got)
+			rule.Remove()
+			q.Close()
+		}
+	})
+}
+
+func TestLiveBusy(t *testing.T) {
+	livetest.Test(t, func(t *testing.T) {
+		open(t, nfq.Config{})
+		_, err := nfq.Open(nfq.Config{Queue: testQueue})
+		if !errors.Is(err, nfq.ErrBusy) || !strings.Contains(err.Error(), "another program") {
+			t.Fatalf("got %v, want ErrBusy naming another program", err)
+		}
+		t.Log(err)
+	})
+}
+
+func TestLiveBindUnderTraffic(t *testing.T) {
+	livetest.Test(t, func(t *testing.T) {
+		port := livetest.UDPSink(t, "127.0.0.1")
+		livetest.AddRule(t, testQueue, 17, port)
+		var stopped atomic.Bool
+		done := make(chan error, 1)
+		go func() {
+			var err error
+			for !stopped.Load() && err == nil {
+				err = livetest.SendUDP("127.0.0.1", port, 100, 100)
+			}
+			done <- err
+		}()
+		for range 20 {
+			q := open(t, nfq.Config{})
+			stop := start(t, q, false)
+			time.Sleep(5 * time.Millisecond)
+			if n := stop(); n.packets == 0 || n.loss.Any() {
+				t.Errorf("got %+v, want packets and no loss", n)
+			}
+			q.Close()
+		}
+		stopped.Store(true)
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func TestLiveOverflow(t *testing.T) {
+	livetest.Test(t, func(t *testing.T) {
+		port := livetest.UDPSink(t, "127.0.0.1")
+		q := open(t, nfq.Config{RcvBuf: 1})
+		livetest.AddRule(t, testQueue, 17, port)
+		const n = 200
+		if err := livetest.SendUDP("127.0.0.1", port, n, 100); err != nil {
+			t.Fatal(err)
+		}
+		stop := start(t, q, false)
+		if err := livetest.SendUDP("127.0.0.1", port, 1, 100); err != nil {
+			t.Fatal(err)
+		}
+		// The last packet shows the gap before it.
+		waitEmpty(t)
+		if err := livetest.SendUDP("127.0.0.1", port, 1, 100); err != nil {
+			t.Fatal(err)
+		}
+		got := stop()
+		if got.loss.Overflows == 0 || got.loss.Missing == 0 || got.packets+got.loss.Missing != n+2 {
+			t.Errorf("got %+v, want overflows, and packets and missing to make %d", got, n+2)
+		}
+		t.Logf("%+v, receive buffer %d", got, q.RcvBuf())
+	})
+}
+
+// waitEmpty gives the loop time to take what is queued.
+func waitEmpty(t *testing.T) {
+	t.Helper()
+	time.Sleep(100 * time.Millisecond)
+}
+
+func TestLiveFlush(t *testing.T) {
+	livetest.Test(t, func(t *testing.T) {
+		port := livetest.UDPSink(t, "127.0.0.1")
+		q := open(t, nfq.Config{})
+		rule := livetest.AddRule(t, testQueue, 17, port)
+		const n = 10
+		if err := livetest.SendUDP("127.0.0.1", port, n, 100); err != nil {
+			t.Fatal(err)
+		}
+		rule.Flush()
+		stop := start(t, q, false)
+		if err := livetest.SendUDP("127.0.0.1", port, n, 100); err != nil {
+			t.Fatal(err)
+		}
+		waitEmpty(t)
+		got := stop()
+		if got.packets != 2*n || got.loss.Gone != n {
+			t.Errorf("got %+v, want %d packets, %d gone", got, 2*n, n)
+		}
+	})
+}
+
+// TestLiveShutdown stops under full traffic: nobody's packet may be dropped
+// before Close, and Receive must come to io.EOF.
+func TestLiveShutdown(t *testing.T) {
+	livetest.Test(t, func(t *testing.T) {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		q := open(t, nfq.Config{GSO: true})
+		livetest.AddRule(t, testQueue, 6, uint16(l.Addr().(*net.TCPAddr).Port))
+		stop := start(t, q, false)
+		done := make(chan error, 1)
+		go func() { done <- livetest.BulkTCP(l, 64<<20) }()
+		time.Sleep(10 * time.Millisecond)
+		if n := stop(); n.loss.Any() {
+			t.Errorf("lost %+v", n.loss)
+		}
+		// The queue is still bound, and still lets packets pass by itself.
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+	})
+}

@@ -1,0 +1,184 @@
+// Package nfq is uq's end of a Linux NFQUEUE: it receives packets in batches
+// and returns verdicts in batches, without allocating per packet.
+//
+//	kernel ── recvmmsg ──► Receive ──► your loop ──► Send ── one write ──► kernel
+//
+// go-nfqueue opens the socket; from there on the package reads and writes it
+// itself, because a call, a lock and some seventy allocations per packet are
+// what made queues in userspace slow. The queue is configured by one message,
+// so that binding works while packets already flow.
+//
+// Nothing is trusted to be silent: every [Batch] carries what went missing.
+// A [Queue] belongs to one goroutine, best locked to its thread; only
+// [Queue.Shutdown] may be called from elsewhere.
+package nfq
+
+import (
+	"errors"
+	"time"
+)
+
+// The defaults and limits of a Config.
+const (
+	// DefaultCopyRange holds the headers of all but exotic packets.
+	DefaultCopyRange = 128
+	// DefaultMaxLen is the kernel queue's limit when none is given. It is above
+	// fq_codel's, since packets held by a scheduler stay in the kernel's queue.
+	DefaultMaxLen = 16384
+	// DefaultRcvBuf is the socket receive buffer asked for, in bytes.
+	DefaultRcvBuf = 8 << 20
+	// MaxCopyRange is the kernel's limit of one message's payload, in bytes.
+	MaxCopyRange = 65531
+	// BatchSize is the most packets one Receive returns.
+	BatchSize = 64
+)
+
+// Errors that a caller may branch on, inside what Open returns.
+var (
+	// ErrBusy says that another program owns the queue number.
+	ErrBusy = errors.New("queue is taken")
+	// ErrPermission says that CAP_NET_ADMIN is missing.
+	ErrPermission = errors.New("permission denied")
+	// ErrUnsupported says that this system or kernel cannot do it.
+	ErrUnsupported = errors.New("not supported")
+)
+
+// Config says which queue to open and how. Zero fields have defaults, except
+// the booleans.
+type Config struct {
+	// Queue is the queue's number, as in the firewall rule.
+	Queue uint16
+	// CopyRange is how many bytes of each packet to see; 0 means
+	// DefaultCopyRange. The rest never leaves the kernel.
+	CopyRange int
+	// MaxLen is the kernel's queue limit in packets; 0 means DefaultMaxLen. The
+	// kernel drops what exceeds it.
+	MaxLen int
+	// GSO takes super-packets whole; without it the kernel segments them first.
+	GSO bool
+	// FailOpen makes the kernel accept, unseen, what does not fit the queue or
+	// the receive buffer, where it would drop it.
+	FailOpen bool
+	// RcvBuf is the socket receive buffer to ask for, in bytes; 0 means
+	// DefaultRcvBuf. The kernel doubles it and may limit it: see Queue.RcvBuf.
+	RcvBuf int
+}
+
+// Packet is one packet in the queue. It holds no pointer but Payload.
+type Packet struct {
+	// ID names the packet in its verdict; ids count up by one.
+	ID uint32
+	// Len is the packet's true length from layer 3 up, in bytes.
+	Len uint32
+	// Mark is the firewall mark.
+	Mark uint32
+	// InDev, OutDev and the physical devices below a bridge are interface
+	// indexes, 0 where there is none.
+	InDev, OutDev, PhysInDev, PhysOutDev uint32
+	// Info holds the kernel's NFQA_SKB_* bits.
+	Info SkbInfo
+	// KernelTime is the kernel's receive stamp in nanoseconds since 1970, of
+	// microsecond resolution, or 0 when there was none.
+	KernelTime int64
+	// HWProtocol is the EtherType.
+	HWProtocol uint16
+	// Hook is the netfilter hook.
+	Hook uint8
+	// Family is the protocol family of the hook (AF_INET, AF_INET6).
+	Family uint8
+	// Damaged says that part of the message could not be read. The packet still
+	// wants a verdict.
+	Damaged bool
+	// Payload is the packet from layer 3 up, cut at the copy range. It is valid
+	// until the next Receive.
+	Payload []byte
+}
+
+// SkbInfo is the set of NFQA_SKB_* bits.
+type SkbInfo uint32
+
+// The bits, with their C names.
+const (
+	CsumNotReady    SkbInfo = 1 << 0 // NFQA_SKB_CSUMNOTREADY
+	GSO             SkbInfo = 1 << 1 // NFQA_SKB_GSO
+	CsumNotVerified SkbInfo = 1 << 2 // NFQA_SKB_CSUM_NOTVERIFIED
+)
+
+// Action is what a verdict does with a packet.
+type Action uint8
+
+// The actions, numbered as the kernel does.
+const (
+	Drop   Action = 0
+	Accept Action = 1
+)
+
+// Verdict decides one packet, or, with UpTo, every packet up to ID.
+type Verdict struct {
+	ID     uint32
+	Action Action
+	// UpTo extends the verdict to all packets still held whose id is not after
+	// ID. It takes no payload. The kernel complains only if there was none at
+	// all, so packets lost on the way go unnoticed.
+	UpTo bool
+	// SetMark sets the firewall mark to Mark.
+	SetMark bool
+	Mark    uint32
+	// Payload replaces the packet, from layer 3 up, unless nil. It must be the
+	// whole packet, at most MaxCopyRange bytes.
+	Payload []byte
+}
+
+// Batch is what one Receive brought. Its slices belong to the queue and are
+// valid until the next Receive.
+type Batch struct {
+	Packets []Packet
+	// Gone lists packets whose verdicts came too late: the kernel had given
+	// them up.
+	Gone []uint32
+	Loss Loss
+}
+
+// Loss counts what went missing. The zero value is what one hopes for.
+type Loss struct {
+	// Missing counts packet ids that never arrived: the receive buffer had no
+	// room. They were dropped, or accepted unseen under FailOpen.
+	Missing uint64
+	// Overflows counts ENOBUFS reports. Each stands for at least one missing
+	// packet, which a gap in the ids tells too.
+	Overflows uint64
+	// Gone counts verdicts for packets that the kernel no longer held.
+	Gone uint64
+	// Refused counts verdicts refused for another reason.
+	Refused uint64
+	// Unparsed counts messages that could not be read, wholly or in part.
+	Unparsed uint64
+}
+
+// Any says whether anything went missing.
+func (l Loss) Any() bool { return l != Loss{} }
+
+// Add adds m to l.
+func (l *Loss) Add(m Loss) {
+	l.Missing += m.Missing
+	l.Overflows += m.Overflows
+	l.Gone += m.Gone
+	l.Refused += m.Refused
+	l.Unparsed += m.Unparsed
+}
+
+// Forever as a timeout waits until something happens.
+const Forever time.Duration = -1
+
+func (c Config) withDefaults() Config {
+	if c.CopyRange == 0 {
+		c.CopyRange = DefaultCopyRange
+	}
+	if c.MaxLen == 0 {
+		c.MaxLen = DefaultMaxLen
+	}
+	if c.RcvBuf == 0 {
+		c.RcvBuf = DefaultRcvBuf
+	}
+	return c
+}

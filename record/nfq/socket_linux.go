@@ -1,0 +1,163 @@
+package nfq
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"time"
+	"unsafe"
+
+	"github.com/florianl/go-nfqueue/v2"
+	"golang.org/x/sys/unix"
+)
+
+// mmsghdr is struct mmsghdr (sys/socket.h).
+type mmsghdr struct {
+	hdr unix.Msghdr
+	n   uint32
+}
+
+// socket is a netlink socket read by recvmmsg into memory allocated once.
+type socket struct {
+	fd   int
+	bufs []byte // BatchSize buffers of size bytes
+	size int
+	iovs []unix.Iovec
+	msgs []mmsghdr
+	// Kept here so that they do not move to the heap at every wait.
+	poll [2]unix.PollFd
+	ts   unix.Timespec
+}
+
+// metaRoom is for everything in a message but the packet: some 200 bytes, more
+// with the link-layer header of a bridge.
+const metaRoom = 512
+
+func newSocket(c Config) (*socket, error) {
+	fd, err := openFD(c)
+	if err != nil {
+		return nil, openError(c.Queue, err)
+	}
+	s := &socket{fd: fd, size: align4(c.CopyRange) + metaRoom}
+	s.bufs = make([]byte, BatchSize*s.size)
+	s.iovs = make([]unix.Iovec, BatchSize)
+	s.msgs = make([]mmsghdr, BatchSize)
+	for i := range s.msgs {
+		s.iovs[i].Base = &s.bufs[i*s.size]
+		s.iovs[i].SetLen(s.size)
+		s.msgs[i].hdr.Iov = &s.iovs[i]
+		s.msgs[i].hdr.SetIovlen(1)
+	}
+	// Errors need not repeat the request they are about.
+	_ = unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_CAP_ACK, 1)
+	// Connected to the kernel, the socket takes no messages from programs.
+	if err := unix.Connect(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		_ = s.close()
+		return nil, fmt.Errorf("open queue %d: connect to the kernel: %w", c.Queue, err)
+	}
+	return s, nil
+}
+
+// openFD lets go-nfqueue open the socket and takes over a duplicate of its
+// descriptor. Closing the original takes it out of the Go runtime's poller,
+// which would otherwise wake up for every packet.
+func openFD(c Config) (int, error) {
+	nf, err := nfqueue.Open(&nfqueue.Config{
+		NfQueue:      c.Queue,
+		MaxQueueLen:  uint32(c.MaxLen),
+		MaxPacketLen: uint32(c.CopyRange),
+		Copymode:     nfqueue.NfQnlCopyPacket,
+		AfFamily:     unix.AF_UNSPEC,
+		Flags:        c.flags(),
+	})
+	if err != nil {
+		return -1, err
+	}
+	defer nf.Close()
+	rc, err := nf.Con.SyscallConn()
+	if err != nil {
+		return -1, err
+	}
+	fd, dupErr := -1, error(nil)
+	if err := rc.Control(func(orig uintptr) {
+		fd, dupErr = unix.FcntlInt(orig, unix.F_DUPFD_CLOEXEC, 0)
+	}); err != nil {
+		return -1, err
+	}
+	return fd, dupErr
+}
+
+// setRcvBuf asks for n bytes of receive buffer, beyond the system's limit if
+// allowed, and returns what the kernel granted.
+func (s *socket) setRcvBuf(n int) int {
+	if unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, n) != nil {
+		_ = unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_RCVBUF, n)
+	}
+	got, _ := unix.GetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_RCVBUF)
+	return got
+}
+
+// recv reads up to BatchSize datagrams without waiting and returns how many.
+func (s *socket) recv() (int, unix.Errno) {
+	n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, uintptr(s.fd),
+		uintptr(unsafe.Pointer(&s.msgs[0])), uintptr(len(s.msgs)), unix.MSG_DONTWAIT, 0, 0)
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), 0
+}
+
+// each gives the n datagrams of the last recv to in.
+func (s *socket) each(n int, in *inbox) {
+	for i := range n {
+		m := &s.msgs[i]
+		got := min(int(m.n), s.size)
+		in.add(s.bufs[i*s.size:i*s.size+got], m.hdr.Flags&unix.MSG_TRUNC != 0)
+	}
+}
+
+// wait sleeps until a message is there, wake is readable or timeout is over.
+func (s *socket) wait(wake int, timeout time.Duration) error {
+	s.poll[0] = unix.PollFd{Fd: int32(s.fd), Events: unix.POLLIN}
+	s.poll[1] = unix.PollFd{Fd: int32(wake), Events: unix.POLLIN}
+	var ts *unix.Timespec
+	if timeout >= 0 {
+		s.ts = unix.NsecToTimespec(min(int64(timeout), math.MaxInt32*int64(time.Second)))
+		ts = &s.ts
+	}
+	_, err := unix.Ppoll(s.poll[:], ts, nil)
+	if err != nil && !errors.Is(err, unix.EINTR) {
+		return err
+	}
+	return nil
+}
+
+// sendTries bounds the patience with a kernel short of memory: 10 ms in all.
+const sendTries = 10
+
+func (s *socket) send(b []byte) error {
+	for try := 1; ; try++ {
+		_, err := unix.Write(s.fd, b)
+		switch err {
+		case nil:
+			return nil
+		case unix.EINTR:
+			continue
+		case unix.ENOBUFS, unix.ENOMEM, unix.EAGAIN:
+			if try < sendTries {
+				time.Sleep(time.Millisecond)
+				continue
+			}
+		}
+		return err
+	}
+}
+
+func (s *socket) close() error {
+	if s.fd < 0 {
+		return nil
+	}
+	fd := s.fd
+	s.fd = -1
+	return unix.Close(fd)
+}
