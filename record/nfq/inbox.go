@@ -41,16 +41,15 @@ func (in *inbox) add(b []byte, cut bool) {
 	for len(b) >= nlHeaderLen {
 		n := int64(binary.NativeEndian.Uint32(b))
 		typ := binary.NativeEndian.Uint16(b[4:])
-		seq := binary.NativeEndian.Uint32(b[8:])
 		switch {
 		case n < nlHeaderLen:
 			in.loss.Unparsed++
 			return
 		case n > int64(len(b)):
-			in.message(typ, seq, b[nlHeaderLen:], true)
+			in.message(typ, b[nlHeaderLen:], true)
 			return
 		}
-		in.message(typ, seq, b[nlHeaderLen:n], cut)
+		in.message(typ, b[nlHeaderLen:n], cut)
 		b = b[min(align4(int(n)), len(b)):]
 	}
 	if len(b) > 0 {
@@ -58,12 +57,12 @@ func (in *inbox) add(b []byte, cut bool) {
 	}
 }
 
-func (in *inbox) message(typ uint16, seq uint32, body []byte, cut bool) {
+func (in *inbox) message(typ uint16, body []byte, cut bool) {
 	switch typ {
 	case msgPacket:
 		in.packet(body, cut)
 	case nlmsgError:
-		in.failure(seq, body)
+		in.failure(body)
 	case nlmsgNoop, nlmsgDone:
 	default:
 		in.loss.Unparsed++
@@ -95,19 +94,20 @@ func (in *inbox) packet(body []byte, cut bool) {
 // failure sorts an NLMSG_ERROR: an answer to a configuration, or a verdict that
 // the kernel refused. The body is struct nlmsgerr: the negative errno and the
 // header of the request.
-func (in *inbox) failure(seq uint32, body []byte) {
+func (in *inbox) failure(body []byte) {
 	if len(body) < 4+nlHeaderLen {
 		in.loss.Unparsed++
 		return
 	}
 	errno := -binary.NativeEndian.Uint32(body)
+	seq := binary.NativeEndian.Uint32(body[12:])
 	switch binary.NativeEndian.Uint16(body[8:]) {
 	case msgConfig:
 		if len(in.answers) < maxAnswers {
 			in.answers = append(in.answers, answer{seq, errno})
 		}
 	case msgVerdict, msgVerdictBatch:
-		in.refusal(binary.NativeEndian.Uint32(body[12:]), errno)
+		in.refusal(seq, errno)
 	default:
 		in.loss.Unparsed++
 	}
