@@ -16,7 +16,7 @@ import (
 
 const testQueue = 7
 
-func open(t *testing.T, c nfq.Config) *nfq.Queue {
+func open(t testing.TB, c nfq.Config) *nfq.Queue {
 	t.Helper()
 	c.Queue = testQueue
 	q, err := nfq.Open(c)
@@ -86,7 +86,7 @@ func pump(q *nfq.Queue, upTo bool, each func(*nfq.Packet)) (count, error) {
 
 // start runs pump and returns a function that shuts the queue down and gives
 // the count.
-func start(t *testing.T, q *nfq.Queue, upTo bool) func() count {
+func start(t testing.TB, q *nfq.Queue, upTo bool) func() count {
 	t.Helper()
 	done := make(chan struct{})
 	var n count
@@ -276,4 +276,58 @@ func TestLiveShutdown(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
+}
+
+// BenchmarkLive is the cost of one UDP packet over loopback without a queue,
+// with one verdict a packet and with one verdict a batch.
+func BenchmarkLive(b *testing.B) {
+	for _, mode := range []string{"none", "single", "upto"} {
+		b.Run(mode, func(b *testing.B) {
+			livetest.Bench(b, func(b *testing.B) {
+				port := livetest.UDPSink(b, "127.0.0.1")
+				stop := func() count { return count{packets: uint64(b.N), batches: 1} }
+				if mode != "none" {
+					q := open(b, nfq.Config{})
+					livetest.AddRule(b, testQueue, 17, port)
+					stop = start(b, q, mode == "upto")
+				}
+				b.ResetTimer()
+				if err := livetest.SendUDP("127.0.0.1", port, b.N, 1400); err != nil {
+					b.Fatal(err)
+				}
+				n := stop()
+				b.ReportMetric(float64(n.packets)/float64(n.batches), "packets/batch")
+				b.ReportMetric(float64(n.packets)/b.Elapsed().Seconds(), "packets/s")
+				if n.packets+n.loss.Missing != uint64(b.N) {
+					b.Errorf("%d packets, %+v, want %d", n.packets, n.loss, b.N)
+				}
+			})
+		})
+	}
+}
+
+// BenchmarkLiveTCP is the cost of a MiB over loopback in 64 KiB super-packets.
+func BenchmarkLiveTCP(b *testing.B) {
+	for _, mode := range []string{"none", "gso", "segments"} {
+		b.Run(mode, func(b *testing.B) {
+			livetest.Bench(b, func(b *testing.B) {
+				livetest.SetLoopbackMTU(b, 1500)
+				l, err := net.Listen("tcp", "127.0.0.1:0")
+				if err != nil {
+					b.Fatal(err)
+				}
+				defer l.Close()
+				if mode != "none" {
+					q := open(b, nfq.Config{GSO: mode == "gso"})
+					livetest.AddRule(b, testQueue, 6, uint16(l.Addr().(*net.TCPAddr).Port))
+					defer start(b, q, false)()
+				}
+				b.SetBytes(1 << 20)
+				b.ResetTimer()
+				if err := livetest.BulkTCP(l, b.N<<20); err != nil {
+					b.Fatal(err)
+				}
+			})
+		})
+	}
 }

@@ -15,3 +15,10 @@ func Test(t *testing.T, f func(t *testing.T)) {
 	t.Helper()
 	test(t, f)
 }
+
+// Bench is Test for benchmarks: it shows the figures of the benchmark inside
+// the namespaces.
+func Bench(b *testing.B, f func(b *testing.B)) {
+	b.Helper()
+	bench(b, f)
+}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -22,7 +23,7 @@ func test(t *testing.T, f func(*testing.T)) {
 		f(t)
 		return
 	}
-	out, err := runChild(t.Name())
+	out, err := runChild(t.Name(), "-test.run="+exactly(t.Name()), "-test.v")
 	switch {
 	case out == nil && err != nil:
 		t.Skipf("no namespaces here: %v", err)
@@ -35,9 +36,52 @@ func test(t *testing.T, f func(*testing.T)) {
 	}
 }
 
+func bench(b *testing.B, f func(*testing.B)) {
+	b.Helper()
+	if os.Getenv(envChild) == b.Name() {
+		if err := loopbackUp(); err != nil {
+			b.Fatal(err)
+		}
+		f(b)
+		return
+	}
+	var out []byte
+	var err error
+	for b.Loop() {
+		out, err = runChild(b.Name(), "-test.run=^$", "-test.bench="+exactly(b.Name()), "-test.benchmem")
+	}
+	switch {
+	case out == nil && err != nil:
+		b.Skipf("no namespaces here: %v", err)
+	case err != nil:
+		b.Fatalf("in the namespace: %v\n%s", err, out)
+	}
+	report(b, string(out))
+}
+
+// report repeats the metrics of the one benchmark line in out.
+func report(b *testing.B, out string) {
+	for line := range strings.Lines(out) {
+		f := strings.Fields(line)
+		if len(f) < 4 || !strings.HasPrefix(f[0], "Benchmark") {
+			continue
+		}
+		for i := 2; i+1 < len(f); i += 2 {
+			if v, err := strconv.ParseFloat(f[i], 64); err == nil {
+				b.ReportMetric(v, f[i+1])
+			}
+		}
+	}
+}
+
+// exactly is the pattern for one test or benchmark, sub-tests included.
+func exactly(name string) string {
+	return "^" + strings.ReplaceAll(name, "/", "$/^") + "$"
+}
+
 // runChild runs one test again inside new namespaces. Output is nil when they
 // could not be made.
-func runChild(name string) ([]byte, error) {
+func runChild(name string, args ...string) ([]byte, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -45,7 +89,7 @@ func runChild(name string) ([]byte, error) {
 	// The kernel ties the child's life to this thread.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	cmd := exec.Command(self, "-test.run=^"+name+"$", "-test.v", "-test.count=1", "-test.timeout=60s")
+	cmd := exec.Command(self, append(args, "-test.count=1", "-test.timeout=60s")...)
 	cmd.Env = append(os.Environ(), envChild+"="+name)
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNET,
