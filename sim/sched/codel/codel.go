@@ -15,7 +15,7 @@
 //   - In the dropping state count is raised before the next packet is judged,
 //     so it ends one higher than the RFC's.
 //   - 1/sqrt(count) is one Newton step in Q0.16 per change of count: half a step
-//     off at count 2 (0.5, not 0.707), below 1 % from count 5 on.
+//     off at count 2 (0.5, not 0.707), under 1.5 % from count 5 on.
 //
 // # Differences from Linux
 //

@@ -1,0 +1,45 @@
+package builtin
+
+import (
+	"testing"
+
+	"github.com/uqtool/uq/sim/sched"
+	"github.com/uqtool/uq/sim/sched/schedtest"
+)
+
+// TestConformance runs the suite over every scheduler, with defaults and with
+// options that change what it does.
+func TestConformance(t *testing.T) {
+	specs := map[string]schedtest.Properties{
+		"pfifo":               {LimitPackets: 1000},
+		"pfifo limit 10":      {LimitPackets: 10},
+		"pfifo limit 0":       {},
+		"bfifo":               {LimitBytes: 1514000},
+		"bfifo limit 20k":     {LimitBytes: 20480},
+		"codel":               {LimitPackets: 1000},
+		"codel limit 100 ecn": {LimitPackets: 100},
+		"codel target 1ms interval 10ms ce_threshold 500us ecn": {LimitPackets: 1000},
+		"fq_codel":                                                {LimitPackets: 10240},
+		"fq_codel limit 100 flows 4 noecn":                        {LimitPackets: 100},
+		"fq_codel memory_limit 100k drop_batch 1":                 {},
+		"fq_codel quantum 300 target 1ms flows 1":                 {LimitPackets: 10240},
+		"fq_codel ce_threshold 1ms ce_threshold_selector 0x1/0x3": {LimitPackets: 10240},
+	}
+	covered := map[string]bool{}
+	for spec, prop := range specs {
+		t.Run(spec, func(t *testing.T) {
+			t.Parallel()
+			schedtest.Conformance(t, func(d sched.DropFunc) (sched.Scheduler, error) { return New(spec, d) }, prop)
+		})
+		s, err := New(spec, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		covered[s.(sched.Describer).Kind()] = true
+	}
+	for _, k := range Kinds() {
+		if !covered[k.Name] {
+			t.Errorf("scheduler %s is not in the conformance table", k.Name)
+		}
+	}
+}

@@ -1,0 +1,83 @@
+package fqcodel
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/uqtool/uq/sim/pkt"
+)
+
+// TestDeficits walks through ns-3's deficit example: quantum 90 (below what tc
+// allows, so set here), 120-byte packets of two flows.
+func TestDeficits(t *testing.T) {
+	f, err := New(nil, 1514, func(_ pkt.Time, p *pkt.Packet, why pkt.Reason) { t.Fatalf("dropped %d: %v", p.ID, why) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.quantum = 90
+	f1, f2 := &pkt.Flow{Hash: 0, ID: 1}, &pkt.Flow{Hash: 1 << 31, ID: 2}
+	id := uint64(0)
+	enq := func(fl *pkt.Flow) { f.Enqueue(0, &pkt.Packet{ID: id, Flow: fl, Len: 120}); id++ }
+	deq := func() string {
+		p := f.Dequeue(0)
+		if p == nil {
+			return "none"
+		}
+		return fmt.Sprintf("f%d", p.Flow.ID)
+	}
+	state := func() string {
+		s := ""
+		for _, idx := range []int{0, 512} {
+			where := "inactive"
+			for fl := f.newFlows.head; fl != nil; fl = fl.next {
+				if fl.index == idx {
+					where = "new"
+				}
+			}
+			for fl := f.oldFlows.head; fl != nil; fl = fl.next {
+				if fl.index == idx {
+					where = "old"
+				}
+			}
+			s += fmt.Sprintf("%d %s, ", f.flows[idx].deficit, where)
+		}
+		return s
+	}
+	steps := []struct {
+		do         func() string
+		what, want string
+	}{
+		{func() string { enq(f1); return "" }, "", "90 new, 0 inactive, "},
+		{deq, "f1", "-30 new, 0 inactive, "},
+		{func() string { enq(f1); enq(f1); enq(f2); enq(f2); return "" }, "", "-30 new, 90 new, "},
+		{deq, "f2", "60 old, -30 new, "},
+		{deq, "f1", "-60 old, 60 old, "},
+		{deq, "f2", "30 old, -60 old, "},
+		{deq, "f1", "-90 old, 30 old, "},
+		{deq, "none", "90 inactive, 30 inactive, "},
+	}
+	for i, s := range steps {
+		if got := s.do(); got != s.what {
+			t.Fatalf("step %d: got %q, want %q", i, got, s.what)
+		}
+		if got := state(); got != s.want {
+			t.Fatalf("step %d: state %q, want %q", i, got, s.want)
+		}
+	}
+}
+
+// TestOverflowCount checks that the fattest flow's CoDel count grows by the
+// packets cut.
+func TestOverflowCount(t *testing.T) {
+	f, err := New([]string{"limit", "10"}, 1514, func(pkt.Time, *pkt.Packet, pkt.Reason) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fl := &pkt.Flow{Hash: 7 << 22}
+	for range 11 {
+		f.Enqueue(0, &pkt.Packet{Flow: fl, Len: 1000})
+	}
+	if got := f.flows[7].vars.Count; got != 6 {
+		t.Errorf("count %d after cutting half of 11 packets, want 6", got)
+	}
+}

@@ -1,0 +1,238 @@
+// Package schedtest is the conformance suite of schedulers. Any implementation
+// of sched.Scheduler, built in or a third party's, should pass [Conformance].
+package schedtest
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/uqtool/uq/sim/pkt"
+	"github.com/uqtool/uq/sim/sched"
+)
+
+// Make builds the scheduler under test.
+type Make func(drop sched.DropFunc) (sched.Scheduler, error)
+
+// Properties says what a scheduler promises beyond the contract.
+type Properties struct {
+	// LimitPackets is the most packets it may hold between calls; 0 for none.
+	LimitPackets int
+	// LimitBytes is the most bytes it may hold between calls; 0 for none.
+	LimitBytes int
+	// Reorders allows packets of one flow to leave in another order.
+	Reorders bool
+}
+
+// Conformance runs the suite: conservation of packets and bytes, order within a
+// flow, limits, the backlog's account, drops only through the DropFunc, times
+// passed through, and the same decisions for the same calls.
+func Conformance(t *testing.T, mk Make, prop Properties) {
+	for _, load := range loads() {
+		t.Run(load.name, func(t *testing.T) {
+			for seed := uint64(1); seed <= 5; seed++ {
+				first := run(t, mk, prop, load, seed)
+				if second := run(t, mk, prop, load, seed); !slices.Equal(first, second) {
+					t.Fatalf("seed %d: two runs with the same calls differ", seed)
+				}
+			}
+		})
+	}
+	t.Run("empty", func(t *testing.T) { empty(t, mk) })
+}
+
+// load is a pattern of calls.
+type load struct {
+	name    string
+	packets int
+	flows   int
+	// gap and service are the mean spans between arrivals and dequeues, in ns.
+	gap, service int64
+	ect          pkt.ECN
+	gso          bool
+}
+
+func loads() []load {
+	const ms = 1000 * 1000
+	return []load{
+		{name: "light", packets: 2000, flows: 8, gap: 2 * ms, service: ms, ect: pkt.ECT0},
+		{name: "overload", packets: 6000, flows: 8, gap: ms / 2, service: ms},
+		{name: "overload-ecn", packets: 6000, flows: 8, gap: ms / 2, service: ms, ect: pkt.ECT0},
+		{name: "flood", packets: 8000, flows: 3, gap: ms / 100, service: ms},
+		{name: "many-flows", packets: 6000, flows: 3000, gap: ms / 2, service: ms},
+		{name: "gso", packets: 3000, flows: 4, gap: ms, service: 2 * ms, gso: true},
+		{name: "ties", packets: 3000, flows: 4, gap: 0, service: ms},
+	}
+}
+
+// act is one decision, for comparing runs.
+type act struct {
+	at   pkt.Time
+	id   uint64
+	what string
+}
+
+// bench is the scheduler with everything that watches it.
+type bench struct {
+	t       *testing.T
+	s       sched.Scheduler
+	prop    Properties
+	now     pkt.Time
+	acts    []act
+	inside  map[uint64]*pkt.Packet
+	bytes   int
+	last    map[uint32]uint64 // flow to the last ID that left
+	context string
+}
+
+func (b *bench) fatalf(format string, args ...any) {
+	b.t.Helper()
+	b.t.Fatalf("%s at %v: %s", b.context, b.now, fmt.Sprintf(format, args...))
+}
+
+func (b *bench) out(now pkt.Time, p *pkt.Packet, what string) {
+	b.t.Helper()
+	if now != b.now {
+		b.fatalf("%s with time %v", what, now)
+	}
+	if b.inside[p.ID] != p {
+		b.fatalf("%s of packet %d, which is not inside", what, p.ID)
+	}
+	if p.Next != nil {
+		b.fatalf("%s of packet %d still chained to another", what, p.ID)
+	}
+	delete(b.inside, p.ID)
+	b.bytes -= int(p.Len)
+	b.acts = append(b.acts, act{now, p.ID, what})
+}
+
+func (b *bench) enqueue(p *pkt.Packet) {
+	b.t.Helper()
+	b.inside[p.ID] = p
+	b.bytes += int(p.Len)
+	b.s.Enqueue(b.now, p)
+	b.check()
+}
+
+func (b *bench) dequeue() bool {
+	b.t.Helper()
+	p := b.s.Dequeue(b.now)
+	if p == nil {
+		b.check()
+		return false
+	}
+	ecn := p.ECN().String()
+	b.out(b.now, p, "dequeue "+ecn)
+	if last, ok := b.last[p.Flow.ID]; ok && p.ID < last && !b.prop.Reorders {
+		b.fatalf("packet %d of flow %d left after packet %d", p.ID, p.Flow.ID, last)
+	}
+	b.last[p.Flow.ID] = p.ID
+	b.check()
+	return true
+}
+
+// check compares the scheduler's account with ours.
+func (b *bench) check() {
+	b.t.Helper()
+	n, bytes := b.s.Backlog()
+	if n != len(b.inside) || bytes != b.bytes {
+		b.fatalf("Backlog() = %d packets %d bytes, want %d and %d", n, bytes, len(b.inside), b.bytes)
+	}
+	if b.prop.LimitPackets > 0 && n > b.prop.LimitPackets {
+		b.fatalf("%d packets queued, limit is %d", n, b.prop.LimitPackets)
+	}
+	if b.prop.LimitBytes > 0 && bytes > b.prop.LimitBytes {
+		b.fatalf("%d bytes queued, limit is %d", bytes, b.prop.LimitBytes)
+	}
+}
+
+func newBench(t *testing.T, mk Make, prop Properties, context string) *bench {
+	b := &bench{t: t, prop: prop, inside: map[uint64]*pkt.Packet{}, last: map[uint32]uint64{}, context: context}
+	s, err := mk(func(now pkt.Time, p *pkt.Packet, why pkt.Reason) {
+		if why == pkt.NoReason {
+			b.fatalf("drop of packet %d without a reason", p.ID)
+		}
+		b.out(now, p, "drop "+why.String())
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.s = s
+	return b
+}
+
+// run plays load with random spans drawn from seed, then stops the arrivals and
+// demands that the queue drains.
+func run(t *testing.T, mk Make, prop Properties, l load, seed uint64) []act {
+	t.Helper()
+	b := newBench(t, mk, prop, fmt.Sprintf("load %s seed %d", l.name, seed))
+	rng := rand.New(rand.NewPCG(seed, 0))
+	span := func(mean int64) pkt.Time {
+		if mean == 0 {
+			return 0
+		}
+		return pkt.Time(rng.Int64N(2*mean) + 1)
+	}
+	flows := make([]*pkt.Flow, l.flows)
+	for i := range flows {
+		flows[i] = TestFlow(i, seed)
+	}
+	arrive, serve := pkt.Time(0), pkt.Time(0)
+	for id := range l.packets {
+		arrive += span(l.gap)
+		for ; serve <= arrive; serve += span(l.service) {
+			b.now = serve
+			b.dequeue()
+		}
+		b.now = arrive
+		b.enqueue(randomPacket(rng, uint64(id), arrive, flows[rng.IntN(l.flows)], l))
+	}
+	b.drain(serve)
+	return b.acts
+}
+
+// drain dequeues until nothing is left. A packet must come out, or be dropped,
+// within a bounded number of calls.
+func (b *bench) drain(from pkt.Time) {
+	b.t.Helper()
+	b.now = max(b.now, from)
+	for idle := 0; len(b.inside) > 0; {
+		if b.dequeue() {
+			idle = 0
+		} else if idle++; idle > 100000 {
+			b.fatalf("liveness: %d packets stay inside", len(b.inside))
+		}
+		b.now = b.now.Add(100 * time.Microsecond)
+	}
+}
+
+func randomPacket(rng *rand.Rand, id uint64, now pkt.Time, f *pkt.Flow, l load) *pkt.Packet {
+	n := uint32(rng.IntN(1451) + 64)
+	p := &pkt.Packet{ID: id, Arrival: now, Flow: f, Len: n, L3Len: n - 14, Segs: 1, HdrLen: 40, DSField: uint8(l.ect)}
+	if l.gso {
+		p.Segs = uint16(rng.IntN(44) + 1)
+		p.L3Len = uint32(p.Segs) * 1460
+		p.Len = uint32(p.Segs) * 1514
+	}
+	return p
+}
+
+// TestFlow is the n-th of a family of distinct UDP flows, hashed with seed.
+func TestFlow(n int, seed uint64) *pkt.Flow {
+	k := pkt.FlowKey{Proto: pkt.ProtoUDP, SrcPort: uint16(n), DstPort: uint16(n >> 16)}
+	k.Src[0], k.Dst[0] = 10, 10
+	return pkt.NewFlow(k, uint32(n), seed)
+}
+
+// empty asks a scheduler with nothing in it, at several times.
+func empty(t *testing.T, mk Make) {
+	b := newBench(t, mk, Properties{}, "empty")
+	for _, now := range []pkt.Time{0, 0, 1, 1e9, 1e15} {
+		b.now = now
+		if b.dequeue() {
+			t.Fatalf("packet from an empty queue at %v", now)
+		}
+	}
+}

