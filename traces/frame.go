@@ -1,0 +1,94 @@
+package traces
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+
+	"github.com/cespare/xxhash/v2"
+	"github.com/klauspost/compress/zstd"
+)
+
+// frameWriter turns blocks into pairs of marker and zstd frame. It reuses its
+// memory.
+type frameWriter struct {
+	enc   *zstd.Encoder
+	out   []byte
+	trace uint64
+}
+
+func newFrameWriter() (*frameWriter, error) {
+	enc, err := zstd.NewWriter(nil,
+		zstd.WithEncoderLevel(zstd.SpeedFastest),
+		zstd.WithEncoderConcurrency(1),
+		// The content size then stands in every frame, however short.
+		zstd.WithSingleSegment(true),
+		zstd.WithLowerEncoderMem(true))
+	return &frameWriter{enc: enc}, err
+}
+
+// encode returns the pair for block, which m describes but for its lengths and
+// hashes. The result is valid until the next call.
+func (f *frameWriter) encode(m marker, block []byte) []byte {
+	m.major, m.minor = Major, Minor
+	m.size, m.sum = uint32(len(block)), xxhash.Sum64(block)
+	if m.typ == headerBlock {
+		f.trace = m.sum
+	}
+	m.trace = f.trace
+	var room [markerSize]byte
+	f.out = append(f.out[:0], room[:]...)
+	f.out = f.enc.EncodeAll(block, f.out)
+	m.comp = uint32(len(f.out) - markerSize)
+	m.append(f.out[:0])
+	return f.out
+}
+
+// frameReader decodes the frames of blocks. It reuses its memory.
+type frameReader struct {
+	dec *zstd.Decoder
+	buf []byte
+}
+
+func newFrameReader() (*frameReader, error) {
+	dec, err := zstd.NewReader(nil,
+		zstd.WithDecoderConcurrency(1),
+		zstd.WithDecoderMaxMemory(MaxBlockBytes),
+		zstd.WithDecoderLowmem(true),
+		zstd.WithDecodeAllCapLimit(true),
+		// The marker's hash covers the same bytes.
+		zstd.IgnoreChecksum(true))
+	return &frameReader{dec: dec}, err
+}
+
+// decode returns the block in frame as m describes it, valid until the next
+// call. It allocates only what both the marker and zstd's own header announce.
+func (f *frameReader) decode(m *marker, frame []byte) ([]byte, error) {
+	var h zstd.Header
+	if err := h.Decode(frame); err != nil {
+		return nil, fmt.Errorf("read the block's zstd header: %w", err)
+	}
+	if h.Skippable || !h.HasFCS || h.FrameContentSize != uint64(m.size) {
+		return nil, fmt.Errorf("marker and zstd header disagree about the block's length: %d and %d", m.size, h.FrameContentSize)
+	}
+	if uint32(cap(f.buf)) < m.size {
+		f.buf = make([]byte, m.size+m.size/4)
+	}
+	block, err := f.dec.DecodeAll(frame, f.buf[:0:m.size])
+	if err != nil {
+		return nil, fmt.Errorf("decompress the block: %w", err)
+	}
+	if len(block) != int(m.size) || xxhash.Sum64(block) != m.sum {
+		return nil, errors.New("block has a wrong checksum")
+	}
+	return block, nil
+}
+
+// findMarker returns the offset of the first marker prefix in b, or, when there
+// is none, the offset from which a prefix may start that b cuts off.
+func findMarker(b []byte) (at int, found bool) {
+	if i := bytes.Index(b, markerPrefix); i >= 0 {
+		return i, true
+	}
+	return max(0, len(b)-len(markerPrefix)+1), false
+}

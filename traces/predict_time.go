@@ -1,0 +1,196 @@
+package traces
+
+import "github.com/uqtool/uq/sim/pkt"
+
+// kernel stamps have µs resolution on a time line that starts anywhere, so they
+// are split into the µs, predicted from the arrival, and a rest that is mostly
+// one constant.
+
+func floorDiv1000(t pkt.Time) pkt.Time {
+	q := t / 1000
+	if t%1000 < 0 {
+		q--
+	}
+	return q
+}
+
+func ktimeColumn() predictor {
+	return predictor{
+		encode: func(c *codec, b *Block) {
+			for i, k := range b.KernelTime {
+				c.res[i] = 0
+				if k != NoTime {
+					c.res[i] = 1 + zig64(floorDiv1000(b.Time[i])-floorDiv1000(k))
+				}
+			}
+		},
+		// decode leaves µs in the column; ktimeNsColumn makes them ns.
+		decode: func(c *codec, b *Block) error {
+			if c.zero {
+				fill(b.KernelTime, NoTime)
+				return nil
+			}
+			for i, r := range c.res {
+				b.KernelTime[i] = NoTime
+				if r != 0 {
+					b.KernelTime[i] = floorDiv1000(b.Time[i]) - zag64(r-1)
+				}
+			}
+			return nil
+		},
+	}
+}
+
+func ktimeNsColumn() predictor {
+	return predictor{
+		encode: func(c *codec, b *Block) {
+			rest := uint64(0)
+			for i, k := range b.KernelTime {
+				if k != NoTime {
+					rest = uint64(k - floorDiv1000(k)*1000)
+				}
+				c.res[i] = rest
+			}
+		},
+		decode: func(c *codec, b *Block) error {
+			x := uint64(0)
+			for i, k := range b.KernelTime {
+				if k != NoTime {
+					t := k*1000 + pkt.Time(c.res[i])
+					x |= excess(t)
+					b.KernelTime[i] = t
+				}
+			}
+			return checkExcess(x)
+		},
+	}
+}
+
+// start is when the scheduler could first have let record i go: what Due counts
+// from where Dequeued is absent.
+func (b *Block) start(i int) pkt.Time {
+	if b.Dequeued[i] != NoTime {
+		return b.Dequeued[i]
+	}
+	return b.Time[i]
+}
+
+// dueColumn stores the link time, which a flow's packets of one size share.
+func dueColumn() predictor {
+	return predictor{
+		encode: func(c *codec, b *Block) {
+			tx := func(i int) pkt.Time {
+				if b.Due[i] == NoTime {
+					return 0
+				}
+				return b.Due[i] - b.start(i)
+			}
+			for i, p := range c.prev {
+				c.res[i] = 0
+				if b.Due[i] == NoTime {
+					continue
+				}
+				d := tx(i)
+				if p >= 0 {
+					d -= tx(int(p))
+				}
+				c.res[i] = 1 + zig64(d)
+			}
+		},
+		// decode leaves the link time in the column; dequeuedColumn makes it
+		// the due time.
+		decode: func(c *codec, b *Block) error {
+			if c.zero {
+				fill(b.Due, NoTime)
+				return nil
+			}
+			for i, p := range c.prev {
+				b.Due[i] = NoTime
+				if c.res[i] == 0 {
+					continue
+				}
+				d := zag64(c.res[i] - 1)
+				if p >= 0 && b.Due[p] != NoTime {
+					d += b.Due[p]
+				}
+				b.Due[i] = d
+			}
+			return nil
+		},
+	}
+}
+
+// dequeuedColumn predicts that the link was busy until the last due time.
+func dequeuedColumn() predictor {
+	return predictor{
+		encode: func(c *codec, b *Block) {
+			busy := -MaxTime
+			for i, t := range b.Dequeued {
+				c.res[i] = timeCode(t, max(b.Time[i], busy))
+				if b.Due[i] != NoTime && b.Verdict[i] != Drop {
+					busy = b.Due[i]
+				}
+			}
+		},
+		decode: func(c *codec, b *Block) error {
+			busy, x := -MaxTime, uint64(0)
+			for i, r := range c.res {
+				t := codeTime(r, max(b.Time[i], busy))
+				b.Dequeued[i] = t
+				if t != NoTime {
+					x |= excess(t)
+				}
+				if b.Due[i] == NoTime {
+					continue
+				}
+				due := b.start(i) + b.Due[i]
+				b.Due[i] = due
+				x |= excess(due)
+				if b.Verdict[i] != Drop {
+					busy = due
+				}
+			}
+			return checkExcess(x)
+		},
+	}
+}
+
+// vtimeColumn predicts that verdicts go out in batches: a packet shares the
+// verdict time of the previous one unless that was before its own time.
+func vtimeColumn() predictor {
+	earliest := func(b *Block, i int) pkt.Time {
+		if b.Due[i] != NoTime {
+			return b.Due[i]
+		}
+		return b.Time[i]
+	}
+	return predictor{
+		encode: func(c *codec, b *Block) {
+			last := -MaxTime
+			for i, t := range b.VerdictTime {
+				c.res[i] = timeCode(t, max(earliest(b, i), last))
+				if t != NoTime {
+					last = t
+				}
+			}
+		},
+		decode: func(c *codec, b *Block) error {
+			last, x := -MaxTime, uint64(0)
+			for i, r := range c.res {
+				t := codeTime(r, max(earliest(b, i), last))
+				b.VerdictTime[i] = t
+				if t != NoTime {
+					last = t
+					x |= excess(t)
+				}
+			}
+			return checkExcess(x)
+		},
+	}
+}
+
+func fill(s []pkt.Time, t pkt.Time) {
+	for i := range s {
+		s[i] = t
+	}
+}
