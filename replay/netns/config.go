@@ -1,0 +1,211 @@
+package netns
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/uqtool/uq/record/nft"
+	"github.com/uqtool/uq/replay/netns/traffic"
+)
+
+// Direction is which way is recorded.
+type Direction string
+
+// The directions.
+const (
+	Up   Direction = "up"   // client to server
+	Down Direction = "down" // server to client
+	Both Direction = "both"
+)
+
+// ParseDirection reads a direction's name.
+func ParseDirection(s string) (Direction, error) {
+	switch d := Direction(s); d {
+	case Up, Down, Both:
+		return d, nil
+	}
+	return "", fmt.Errorf("direction %q: want up (client to server), down or both", s)
+}
+
+// Config describes a lab. It travels to the router process as JSON.
+type Config struct {
+	// Direction is the recorded one; Up when empty.
+	Direction Direction `json:"direction"`
+	// Queue is the NFQUEUE for the capture; the next one serves the delay.
+	Queue uint16 `json:"queue"`
+	// Bottleneck may be nil.
+	Bottleneck *Bottleneck `json:"bottleneck,omitempty"`
+	// ECN makes TCP at both ends ask for it.
+	ECN bool `json:"ecn,omitempty"`
+	// Congestion is TCP's congestion control; empty for the kernel's default
+	// (traffic: cubic). A kernel lets a user's command have only the ones that
+	// net.ipv4.tcp_allowed_congestion_control lists.
+	Congestion string `json:"congestion,omitempty"`
+
+	// CEMark, unless 0, has packets that a verdict gave this firewall mark leave
+	// with CE in their ECN field.
+	CEMark uint32 `json:"ce_mark,omitempty"`
+
+	// Server, if any, runs in the server's namespace all the while.
+	Server []string `json:"server,omitempty"`
+	// Command runs in the client's namespace, and the lab ends with it; or else
+	// Traffic does.
+	Command []string     `json:"command,omitempty"`
+	Traffic *traffic.Mix `json:"traffic,omitempty"`
+
+	// Payload is the capture's own configuration, handed on unread.
+	Payload json.RawMessage `json:"payload,omitempty"`
+}
+
+// Validate names the first field that cannot work.
+func (c *Config) Validate() error {
+	if _, err := ParseDirection(string(c.direction())); err != nil {
+		return err
+	}
+	if c.Bottleneck != nil {
+		if err := c.Bottleneck.Validate(); err != nil {
+			return fmt.Errorf("bottleneck: %w", err)
+		}
+	}
+	switch {
+	case (c.Traffic == nil) == (len(c.Command) == 0):
+		return errors.New("lab: want either a command or built-in traffic")
+	case c.Queue == 65535:
+		return errors.New("queue 65535: the lab needs the next number too: use a lower one")
+	case c.Traffic != nil:
+		return c.mix().Validate()
+	}
+	return nil
+}
+
+func (c *Config) direction() Direction {
+	if c.Direction == "" {
+		return Up
+	}
+	return c.Direction
+}
+
+// mix is the traffic with what the lab's other settings mean for it.
+func (c *Config) mix() traffic.Mix {
+	m := *c.Traffic
+	m.Down, m.Both = c.direction() == Down, c.direction() == Both
+	if m.Congestion == "" {
+		m.Congestion = c.Congestion
+	}
+	if m.Rate == 0 && c.Bottleneck != nil {
+		m.Rate = c.Bottleneck.Rate
+	}
+	return m
+}
+
+// Scenario describes what surrounds the queue, for a trace's header.
+func (c *Config) Scenario() (bottleneck string, sources []string, command string) {
+	if c.Traffic != nil {
+		sources = c.mix().Describe()
+	}
+	return c.Bottleneck.String(), sources, strings.Join(c.Command, " ")
+}
+
+// Lab is what a capture function sees: it runs in the router process, after
+// the links are up and before the rule and the traffic.
+type Lab struct {
+	Config Config
+	// Rule is what will feed the queue, in nft's words.
+	Rule    string
+	Devices []Device
+	// Files are Stdio.Extra, in order.
+	Files []*os.File
+
+	ready   func()
+	counter func() (nft.Counter, error)
+}
+
+// Device is a link of the router.
+type Device struct {
+	Index uint32
+	Name  string
+	MTU   int
+}
+
+// Ready says that the queue is bound. The rule goes in and the traffic starts
+// once it has been called.
+func (l *Lab) Ready() { l.ready() }
+
+// Counter reads what the rule has sent to the queue so far. It fails before the
+// rule is in. It may be called from any goroutine.
+func (l *Lab) Counter() (nft.Counter, error) { return l.counter() }
+
+// Capture serves the queue. It binds l.Config.Queue, calls l.Ready, gives
+// verdicts until ctx ends, and returns after the last. The traffic has stopped
+// when ctx ends, the network still stands. The result travels to Run's caller
+// as JSON. An error ends the lab at once.
+type Capture func(ctx context.Context, l *Lab) (result any, err error)
+
+// Stdio is what the processes of a lab inherit. Nil streams are /dev/null.
+type Stdio struct {
+	In, Out, Err *os.File
+	// Extra reaches the capture as Lab.Files: files it may write although the
+	// lab's user could not open them.
+	Extra []*os.File
+}
+
+// Result is how a lab ended.
+type Result struct {
+	// Code is the command's exit code (128 + n for signal n), 0 for traffic.
+	Code int `json:"code"`
+	// Interrupted says that the end came from outside: a signal or ctx.
+	Interrupted bool `json:"interrupted,omitempty"`
+	// Traffic is what the sources report.
+	Traffic []traffic.Report `json:"traffic,omitempty"`
+	// Queued counts what the rule sent to the capture's queue.
+	Queued nft.Counter `json:"queued"`
+	// Shaper is the bottleneck's own account, and Delayed the delay line's.
+	Shaper  *Shaper  `json:"shaper,omitempty"`
+	Delayed *Delayed `json:"delayed,omitempty"`
+	// Notes are remarks on what is not as asked for.
+	Notes []string `json:"notes,omitempty"`
+	// Capture is the capture function's result.
+	Capture json.RawMessage `json:"capture,omitempty"`
+}
+
+// Shaper is what the kernel's tbf counted; with Both, over both directions.
+type Shaper struct {
+	Bytes   uint64 `json:"bytes"`
+	Packets uint64 `json:"packets"`
+	Drops   uint64 `json:"drops"`
+}
+
+// Delayed is what the delay line did.
+type Delayed struct {
+	Packets uint64 `json:"packets"`
+	// MaxLate is the most a packet was held beyond its delay.
+	MaxLate time.Duration `json:"max_late_ns"`
+	// Lost counts packets that never reached the line.
+	Lost uint64 `json:"lost,omitempty"`
+}
+
+// The lab's addresses.
+const (
+	routerClient4, routerClient6 = "10.0.1.1/24", "fd00:1::1/64"
+	client4, client6             = "10.0.1.2/24", "fd00:1::2/64"
+	routerServer4, routerServer6 = "10.0.2.1/24", "fd00:2::1/64"
+	server4, server6             = "10.0.2.2/24", "fd00:2::2/64"
+)
+
+// host is the address of a prefix's text.
+func host(prefix string) netip.Addr { return netip.MustParsePrefix(prefix).Addr() }
+
+// Environ is what a command in the lab finds in its environment beside uq's
+// own.
+func Environ() []string {
+	return []string{
+		"UQ_CLIENT=" + host(client4).String(), "UQ_CLIENT6=" + host(client6).String(),
+		"UQ_SERVER=" + host(server4).String(), "UQ_SERVER6=" + host(server6).String(),
+	}
+}

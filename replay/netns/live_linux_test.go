@@ -1,0 +1,346 @@
+package netns
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/uqtool/uq/record/nfq"
+	"github.com/uqtool/uq/record/nft"
+	"github.com/uqtool/uq/replay/netns/traffic"
+)
+
+// The live tests build real labs, each in processes and namespaces of its own;
+// where the kernel cannot they are skipped with the reason.
+
+func TestMain(m *testing.M) {
+	if code, ours := Hidden(os.Args, acceptAll); ours {
+		os.Exit(code)
+	}
+	if cfg := os.Getenv("UQ_TEST_SUPERVISOR"); cfg != "" {
+		os.Exit(superviseForTest(cfg))
+	}
+	os.Exit(m.Run())
+}
+
+// captured is what the test's capture function reports.
+type captured struct {
+	Packets, Bytes uint64
+	Rule           string
+	Devices        int
+	Counter        nft.Counter
+	Loss           nfq.Loss
+}
+
+// acceptAll is the capture function of the tests: it accepts every packet at
+// once. A payload of "fail" makes it fail instead.
+func acceptAll(ctx context.Context, l *Lab) (any, error) {
+	if string(l.Config.Payload) == `"fail"` {
+		return nil, errors.New("capture was told to fail")
+	}
+	q, err := nfq.Open(nfq.Config{Queue: l.Config.Queue, GSO: true})
+	if err != nil {
+		return nil, err
+	}
+	defer context.AfterFunc(ctx, q.Shutdown)()
+	l.Ready()
+	c := &captured{Rule: l.Rule, Devices: len(l.Devices)}
+	for {
+		b, err := q.Receive(nfq.Forever)
+		c.Loss.Add(b.Loss)
+		for i := range b.Packets {
+			c.Packets++
+			c.Bytes += uint64(b.Packets[i].Len)
+		}
+		if n := len(b.Packets); n > 0 {
+			if err := q.Send([]nfq.Verdict{{ID: b.Packets[n-1].ID, Action: nfq.Accept, UpTo: true}}); err != nil {
+				return c, err
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return c, err
+		}
+	}
+	for _, f := range l.Files {
+		if _, err := fmt.Fprintf(f, "%d packets\n", c.Packets); err != nil {
+			return c, err
+		}
+	}
+	c.Counter, err = l.Counter()
+	return c, errors.Join(err, q.Close())
+}
+
+// needLab skips where no lab can run, and bounds the test.
+func needLab(t *testing.T) context.Context {
+	t.Helper()
+	if err := Available(); err != nil {
+		t.Skip(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// runLab runs a lab and returns its result, the capture's, and the command's
+// output.
+func runLab(t *testing.T, cfg Config) (*Result, captured, string) {
+	t.Helper()
+	ctx := needLab(t)
+	out, err := os.Create(filepath.Join(t.TempDir(), "out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := Run(ctx, cfg, Stdio{Out: out, Err: os.Stderr})
+	if err != nil {
+		t.Fatalf("Run: %v", err)
+	}
+	text, err := os.ReadFile(out.Name())
+	if err := errors.Join(err, out.Close()); err != nil {
+		t.Fatal(err)
+	}
+	var c captured
+	if err := json.Unmarshal(res.Capture, &c); err != nil {
+		t.Fatalf("capture's result %s: %v", res.Capture, err)
+	}
+	for _, r := range res.Traffic {
+		t.Log(r)
+	}
+	t.Logf("code %d, capture %+v, shaper %+v, delayed %+v, notes %q", res.Code, c, res.Shaper, res.Delayed, res.Notes)
+	return res, c, string(text)
+}
+
+// find returns the report of the named source.
+func find(t *testing.T, rs []traffic.Report, name string) traffic.Report {
+	t.Helper()
+	for _, r := range rs {
+		if strings.HasPrefix(r.Source, name+":") {
+			if r.Err != "" {
+				t.Errorf("%s: %s", name, r.Err)
+			}
+			return r
+		}
+	}
+	t.Fatalf("no report of %s in %v", name, rs)
+	return traffic.Report{}
+}
+
+func TestLiveMixThroughBottleneck(t *testing.T) {
+	const rate, delay = 20_000_000, 20 * time.Millisecond
+	for _, name := range []string{"mix", "ipv6"} {
+		t.Run(name, func(t *testing.T) {
+			res, c, _ := runLab(t, Config{
+				Direction:  Down,
+				Queue:      7,
+				Bottleneck: &Bottleneck{Rate: rate, Delay: delay, Limit: 100},
+				ECN:        true,
+				Traffic:    &traffic.Mix{Name: name, Duration: 1500 * time.Millisecond, Seed: 1},
+			})
+			ping := find(t, res.Traffic, "ping")
+			if ping.Received < 3 || ping.Time.Min < delay {
+				t.Errorf("ping %+v: want replies, none faster than %s", ping, delay)
+			}
+			var bps uint64
+			for _, n := range []string{"tcp1", "tcp2", "web"} {
+				bps += find(t, res.Traffic, n).BitsPerSecond()
+			}
+			if bps < rate/4 || bps > rate*13/10 {
+				t.Errorf("TCP got %d bit/s through a bottleneck of %d", bps, rate)
+			}
+			if c.Packets == 0 || c.Loss.Any() || c.Devices != 2 {
+				t.Errorf("capture %+v: want packets, two devices and no loss", c)
+			}
+			if c.Packets > c.Counter.Packets || c.Counter.Packets > c.Packets+50 {
+				t.Errorf("rule counted %d packets, capture %d", c.Counter.Packets, c.Packets)
+			}
+			if res.Shaper == nil || res.Shaper.Packets == 0 || res.Delayed == nil || res.Delayed.Packets == 0 {
+				t.Errorf("shaper %+v, delay line %+v: want both to have worked", res.Shaper, res.Delayed)
+			}
+		})
+	}
+}
+
+func TestLiveUDPBothWays(t *testing.T) {
+	const rate = 4_000_000
+	res, _, _ := runLab(t, Config{Direction: Both, Bottleneck: &Bottleneck{Rate: rate, Limit: 20},
+		Traffic: &traffic.Mix{Name: "udp", Duration: time.Second, Seed: 1}})
+	for _, suffix := range []string{"", "-down"} {
+		var bps uint64
+		for i := range 4 {
+			bps += find(t, res.Traffic, fmt.Sprintf("cbr%d%s", i+1, suffix)).BitsPerSecond()
+		}
+		if bps < rate/4 || bps > rate*13/10 {
+			t.Errorf("UDP%s got %d bit/s through a bottleneck of %d", suffix, bps, rate)
+		}
+	}
+	if res.Shaper.Drops == 0 {
+		t.Error("twice the rate was offered and nothing dropped")
+	}
+}
+
+func TestLiveBulkUsesGSO(t *testing.T) {
+	res, c, _ := runLab(t, Config{Direction: Up,
+		Traffic: &traffic.Mix{Name: "bulk", Duration: 500 * time.Millisecond, Seed: 1}})
+	if bps := find(t, res.Traffic, "tcp1").BitsPerSecond(); bps < 20_000_000 {
+		t.Errorf("tcp1 got %d bit/s without a bottleneck", bps)
+	}
+	if c.Packets == 0 || c.Bytes/c.Packets < 2*MTU {
+		t.Errorf("capture %+v: want super-packets", c)
+	}
+}
+
+func TestLiveCommand(t *testing.T) {
+	dir := t.TempDir()
+	extra, err := os.Create(filepath.Join(dir, "extra"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := needLab(t)
+	out, err := os.Create(filepath.Join(dir, "out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := Run(ctx, Config{
+		Command: []string{"sh", "-c", "echo server $UQ_SERVER $UQ_SERVER6; sleep 100 & exit 3"},
+		Server:  []string{"sleep", "100"},
+	}, Stdio{Out: out, Err: os.Stderr, Extra: []*os.File{extra}})
+	if err != nil || res.Code != 3 || res.Interrupted {
+		t.Errorf("result %+v, error %v: want exit code 3", res, err)
+	}
+	text, _ := os.ReadFile(out.Name())
+	if want := "server 10.0.2.2 fd00:2::2\n"; string(text) != want {
+		t.Errorf("command printed %q, want %q", text, want)
+	}
+	if text, _ := os.ReadFile(extra.Name()); !strings.HasSuffix(string(text), " packets\n") {
+		t.Errorf("capture wrote %q to the inherited file", text)
+	}
+}
+
+func TestLiveErrors(t *testing.T) {
+	ctx := needLab(t)
+	for _, tt := range []struct {
+		cfg  Config
+		want string
+	}{
+		{Config{Command: []string{"/no/such/program"}}, "start /no/such/program"},
+		{Config{Command: []string{"true"}, Server: []string{"/no/such/server"}}, "server: start /no/such/server"},
+		{Config{Command: []string{"sleep", "60"}, Payload: json.RawMessage(`"fail"`)}, "told to fail"},
+	} {
+		if _, err := Run(ctx, tt.cfg, Stdio{}); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%+v: error %v, want %q", tt.cfg, err, tt.want)
+		}
+	}
+}
+
+func TestLiveInterrupt(t *testing.T) {
+	ctx, cancel := context.WithTimeout(needLab(t), 300*time.Millisecond)
+	defer cancel()
+	begin := time.Now()
+	res, err := Run(ctx, Config{Command: []string{"sleep", "60"}}, Stdio{})
+	if err != nil || !res.Interrupted || res.Code != 128+int(syscall.SIGTERM) || len(res.Capture) == 0 {
+		t.Errorf("result %+v, error %v: want an interrupted command and a capture", res, err)
+	}
+	if d := time.Since(begin); d > 5*time.Second {
+		t.Errorf("the lab took %s to end", d)
+	}
+}
+
+// superviseForTest is a process that runs a lab, for tests that kill it.
+func superviseForTest(cfg string) int {
+	var c Config
+	if err := json.Unmarshal([]byte(cfg), &c); err != nil {
+		return 2
+	}
+	res, err := Run(context.Background(), c, Stdio{Out: os.Stdout, Err: os.Stderr})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return res.Code
+}
+
+// TestLiveKillLeavesNothing kills the supervisor with SIGKILL in the midst of
+// a lab and looks for survivors, which a token in their environment betrays.
+func TestLiveKillLeavesNothing(t *testing.T) {
+	needLab(t)
+	token := fmt.Sprintf("UQ_TEST_TOKEN=%d-%d", os.Getpid(), time.Now().UnixNano())
+	cfg, err := json.Marshal(Config{
+		Bottleneck: &Bottleneck{Rate: 10_000_000, Delay: 10 * time.Millisecond},
+		Command:    []string{"sh", "-c", "echo up; exec sleep 60"}, Server: []string{"sleep", "60"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = append(os.Environ(), token, "UQ_TEST_SUPERVISOR="+string(cfg))
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(out, make([]byte, len("up\n"))); err != nil {
+		t.Errorf("wait for the command: %v", err)
+	}
+	if n := len(carriers(token)); n != 6 {
+		t.Errorf("%d processes of the lab found, want 6: supervisor, router, two ends, two commands", n)
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	for end := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		left := carriers(token)
+		if len(left) == 0 {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("processes %v survived the supervisor", left)
+		}
+	}
+}
+
+// TestLiveEndLeavesNothing ends labs in order and looks for survivors, a
+// command in the background included.
+func TestLiveEndLeavesNothing(t *testing.T) {
+	ctx := needLab(t)
+	token := fmt.Sprintf("UQ_TEST_TOKEN=%d-%d", os.Getpid(), time.Now().UnixNano())
+	k, v, _ := strings.Cut(token, "=")
+	t.Setenv(k, v)
+	if _, err := Run(ctx, Config{Command: []string{"sh", "-c", "sleep 60 & sleep 60 & exit 0"}}, Stdio{}); err != nil {
+		t.Fatal(err)
+	}
+	if left := carriers(token); len(left) != 0 {
+		t.Errorf("processes %v survived their lab", left)
+	}
+}
+
+// carriers lists the processes whose environment holds token.
+func carriers(token string) []int {
+	var out []int
+	files, _ := filepath.Glob("/proc/[0-9]*/environ")
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil || !bytes.Contains(b, []byte(token)) {
+			continue
+		}
+		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(f))); err == nil {
+			out = append(out, pid)
+		}
+	}
+	return out
+}

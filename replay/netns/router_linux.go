@@ -1,0 +1,392 @@
+package netns
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/uqtool/uq/record/nft"
+)
+
+// endTimeout is how long an end may take to stop what it runs; it exceeds a
+// command's grace periods and the traffic's last wait.
+const endTimeout = 8 * time.Second
+
+// router is the process in the middle: it owns the links, the queues and the
+// two ends.
+type router struct {
+	cfg    *Config
+	files  []*os.File
+	server *child
+	client *child
+
+	delay *delayLine
+	table atomic.Pointer[nft.Table]
+	mu    sync.Mutex // one user of the table at a time
+
+	capture *capturing // nil without one
+	result  Result
+}
+
+// child is an end as the router sees it.
+type child struct {
+	cmd  *exec.Cmd
+	p    *pipe
+	done chan message // one: how it ended
+	got  bool         // done has been received
+}
+
+// routerMain is the router's life: its closing message.
+func routerMain(p *pipe, capture Capture) message {
+	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer cancel()
+	m, err := p.expect(setup)
+	if err != nil {
+		return message{Kind: done, Err: err.Error()}
+	}
+	r := &router{cfg: m.Config, server: &child{}, client: &child{}}
+	for i := range m.Extra {
+		syscall.CloseOnExec(extraFD + i)
+		r.files = append(r.files, os.NewFile(uintptr(extraFD+i), fmt.Sprintf("extra %d", i)))
+	}
+	err = errors.Join(r.run(ctx, capture), r.tearDown())
+	out := message{Kind: done, Result: &r.result}
+	if err != nil {
+		out.Err = err.Error()
+	}
+	return out
+}
+
+// run brings the lab up, waits for its end and takes the accounts.
+func (r *router) run(ctx context.Context, capture Capture) error {
+	if err := r.build(); err != nil {
+		return err
+	}
+	if err := r.attach(capture); err != nil {
+		return err
+	}
+	err := r.client.p.send(message{Kind: start})
+	if err == nil {
+		err = r.wait(ctx)
+	}
+	return errors.Join(err, r.quiesce())
+}
+
+// build makes the namespaces, links and shapers, and readies both ends.
+func (r *router) build() error {
+	// Orphans of the users' commands become ours, to be ended with the lab.
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("adopt orphans: %w", err)
+	}
+	if err := prepareNamespace(); err != nil {
+		return err
+	}
+	if err := forwardPackets(); err != nil {
+		return err
+	}
+	// Commands of the server write words, not data.
+	if err := r.server.spawn(serverCommand, Stdio{Out: os.Stderr, Err: os.Stderr}); err != nil {
+		return err
+	}
+	if err := r.client.spawn(clientCommand, Stdio{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}); err != nil {
+		return err
+	}
+	if err := connect(toServer, r.server.cmd.Process.Pid, routerServer4, routerServer6); err != nil {
+		return err
+	}
+	if err := connect(toClient, r.client.cmd.Process.Pid, routerClient4, routerClient6); err != nil {
+		return err
+	}
+	if b := r.cfg.Bottleneck; b != nil && b.Rate != 0 {
+		for _, l := range r.recorded() {
+			if err := b.shape(l); err != nil {
+				return err
+			}
+		}
+	}
+	if err := r.ready(r.server, serverEnd()); err != nil {
+		return err
+	}
+	return r.ready(r.client, clientEnd())
+}
+
+// spawn starts an end and waits for its namespace. The two are started one
+// after the other: it costs a few milliseconds.
+func (c *child) spawn(command string, stdio Stdio) (err error) {
+	c.cmd, c.p, err = spawn(command, &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}, stdio)
+	if err != nil {
+		return fmt.Errorf("start %s: %w", command, explain(err))
+	}
+	_, err = c.p.expect(born)
+	return err
+}
+
+// ready configures an end and waits until its servers listen. From then on a
+// goroutine waits for its closing message.
+func (r *router) ready(c *child, e *end) error {
+	if err := c.p.send(message{Kind: setup, Config: r.cfg, Link: e}); err != nil {
+		return err
+	}
+	m, err := c.p.expect(ready)
+	if err != nil {
+		return err
+	}
+	if m.Note != "" {
+		r.result.Notes = append(r.result.Notes, m.Note)
+	}
+	c.done = make(chan message, 1)
+	go func() {
+		m, err := c.p.expect(done)
+		if err != nil {
+			m.Err = err.Error()
+		}
+		c.done <- m
+	}()
+	return nil
+}
+
+// recorded lists the links by which the recorded direction leaves the router.
+func (r *router) recorded() []string {
+	switch r.cfg.direction() {
+	case Up:
+		return []string{toServer}
+	case Down:
+		return []string{toClient}
+	}
+	return []string{toServer, toClient}
+}
+
+// Priorities of the lab's chains in the forward hook.
+const (
+	recordPriority = 0
+	markPriority   = 5
+	delayPriority  = 10
+)
+
+// recordRule feeds the capture's queue. The lab's rules have no bypass: when a
+// reader dies the lab ends, and a packet that slipped by would be a lie.
+func (r *router) recordRule() nft.Rule {
+	rule := nft.Rule{Name: "record", Hook: nft.Forward, Priority: recordPriority, Queue: r.cfg.Queue}
+	if r.cfg.direction() != Both {
+		rule.OutDev = r.recorded()[0]
+	}
+	return rule
+}
+
+// delayRule feeds the delay line with the direction that is not recorded, or
+// the way down when both are.
+func (r *router) delayRule() nft.Rule {
+	rule := nft.Rule{Name: "delay", Hook: nft.Forward, Priority: delayPriority, Queue: r.cfg.Queue + 1, OutDev: toClient}
+	if r.cfg.direction() == Down {
+		rule.OutDev = toServer
+	}
+	return rule
+}
+
+// attach binds the queues, then puts in the rules that feed them.
+func (r *router) attach(capture Capture) error {
+	var rules []nft.Rule
+	if capture != nil {
+		rules = append(rules, r.recordRule())
+		if r.cfg.CEMark != 0 {
+			rules = append(rules, nft.Rule{Name: "mark", Hook: nft.Forward, Priority: markPriority, Mark: r.cfg.CEMark, SetCE: true})
+		}
+		if err := r.startCapture(capture); err != nil {
+			return err
+		}
+	}
+	if b := r.cfg.Bottleneck; b != nil && b.Delay != 0 {
+		d, err := startDelayLine(r.cfg.Queue+1, b.Delay)
+		if err != nil {
+			return err
+		}
+		r.delay = d
+		rules = append(rules, r.delayRule())
+	}
+	if len(rules) == 0 {
+		return nil
+	}
+	t, err := nft.Install(rules...)
+	if err != nil {
+		return err
+	}
+	r.table.Store(t)
+	return nil
+}
+
+// capturing is a capture function under way. It is over when done is closed.
+type capturing struct {
+	stop   context.CancelFunc
+	done   chan struct{}
+	result any
+	err    error
+}
+
+// startCapture runs the capture function until it says that its queue is
+// bound.
+func (r *router) startCapture(f Capture) error {
+	ctx, cancel := context.WithCancel(context.Background())
+	c := &capturing{stop: cancel, done: make(chan struct{})}
+	r.capture = c
+	devs, err := devices()
+	if err != nil {
+		return err
+	}
+	bound := make(chan struct{})
+	l := &Lab{Config: *r.cfg, Rule: r.recordRule().String(), Devices: devs, Files: r.files,
+		ready: sync.OnceFunc(func() { close(bound) }), counter: r.counter}
+	go func() {
+		defer close(c.done)
+		runtime.LockOSThread() // a capture loop wants its own thread anyway
+		c.result, c.err = f(ctx, l)
+	}()
+	select {
+	case <-bound:
+		return nil
+	case <-c.done:
+		if c.err == nil {
+			c.err = errors.New("capture ended before its queue was ready")
+		}
+		return c.err
+	}
+}
+
+// counter reads the record rule's counter.
+func (r *router) counter() (nft.Counter, error) {
+	t := r.table.Load()
+	if t == nil {
+		return nft.Counter{}, errors.New("read counter: the rule is not in yet")
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return t.Counter(0)
+}
+
+// wait waits for the client's end or whatever comes before it.
+func (r *router) wait(ctx context.Context) error {
+	var captured chan struct{}
+	if r.capture != nil {
+		captured = r.capture.done
+	}
+	var delayed chan error
+	if r.delay != nil {
+		delayed = r.delay.done
+	}
+	select {
+	case m := <-r.client.done:
+		return r.clientDone(m)
+	case m := <-r.server.done:
+		r.server.got = true
+		return fmt.Errorf("server ended: %s", m.Err)
+	case <-ctx.Done():
+		r.result.Interrupted = true
+		return nil
+	case <-captured:
+		return nil // quiesce has its error
+	case err := <-delayed:
+		r.delay.done <- err // for stop
+		return err
+	}
+}
+
+// clientDone takes the client's account.
+func (r *router) clientDone(m message) error {
+	r.client.got = true
+	r.result.Code, r.result.Traffic = m.Code, m.Report
+	if m.Err != "" {
+		return errors.New(m.Err)
+	}
+	return nil
+}
+
+// quiesce ends the traffic, then the capture, while the network still stands,
+// and reads the counters.
+func (r *router) quiesce() error {
+	var errs []error
+	if m, ok := r.client.stop(); ok {
+		errs = append(errs, r.clientDone(m))
+	}
+	if m, ok := r.server.stop(); ok {
+		if m.Err != "" {
+			errs = append(errs, fmt.Errorf("server: %s", m.Err))
+		}
+	}
+	if c := r.capture; c != nil {
+		c.stop()
+		<-c.done
+		errs = append(errs, c.err)
+		b, err := json.Marshal(c.result)
+		r.result.Capture = b
+		errs = append(errs, err)
+		r.result.Queued, err = r.counter()
+		errs = append(errs, err)
+	}
+	return errors.Join(append(errs, r.accounts())...)
+}
+
+// accounts reads what the shaper and the delay line did.
+func (r *router) accounts() (err error) {
+	if r.delay != nil {
+		d, derr := r.delay.stop()
+		r.result.Delayed, r.delay, err = d, nil, derr
+	}
+	if b := r.cfg.Bottleneck; b != nil && b.Rate != 0 {
+		s, serr := readShaper(r.recorded())
+		r.result.Shaper, err = s, errors.Join(err, serr)
+	}
+	return err
+}
+
+// stop asks an end to stop what it runs and waits for its account; ok is false
+// when there is none to come.
+func (c *child) stop() (m message, ok bool) {
+	if c.done == nil || c.got {
+		return m, false
+	}
+	c.got = true
+	_ = c.p.send(message{Kind: stop})
+	select {
+	case m = <-c.done:
+	case <-time.After(endTimeout):
+		m.Err = fmt.Sprintf("no answer in %s", endTimeout)
+	}
+	return m, true
+}
+
+// tearDown ends whatever run has left, however far that came.
+func (r *router) tearDown() error {
+	var errs []error
+	if c := r.capture; c != nil {
+		c.stop()
+		<-c.done
+	}
+	if r.delay != nil {
+		_, err := r.delay.stop()
+		errs = append(errs, err)
+	}
+	if t := r.table.Load(); t != nil {
+		errs = append(errs, t.Remove())
+	}
+	for _, c := range []*child{r.client, r.server} {
+		if c.cmd == nil {
+			continue
+		}
+		c.p.close()
+		kill := time.AfterFunc(endTimeout, func() { _ = c.cmd.Process.Kill() })
+		_ = c.cmd.Wait()
+		kill.Stop()
+	}
+	endOrphans()
+	return errors.Join(errs...)
+}
