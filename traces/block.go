@@ -116,7 +116,7 @@ func (b *builder) flow(k *pkt.FlowKey) (uint16, error) {
 	if i, ok := b.flows[*k]; ok {
 		return i, nil
 	}
-	if err := checkFlow(k); err != nil {
+	if err := checkFlow(*k); err != nil {
 		return 0, err
 	}
 	i := uint16(len(b.Flows))
@@ -156,7 +156,7 @@ func checkRecord(r *Record) error {
 
 // checkFlow refuses keys that are not canonical: two spellings of one flow
 // would be two flows.
-func checkFlow(k *pkt.FlowKey) error {
+func checkFlow(k pkt.FlowKey) error {
 	if !k.V6 && [12]byte(k.Src[4:]) != [12]byte{} || !k.V6 && [12]byte(k.Dst[4:]) != [12]byte{} {
 		return fmt.Errorf("flow %s: an IPv4 address has bytes after the fourth", k)
 	}

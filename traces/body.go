@@ -24,7 +24,6 @@ func (c *codec) appendBody(dst []byte, b *Block) []byte {
 	n := b.Records()
 	c.base = b.Time[0]
 	c.res = grow(c.res, n)
-	c.link(b)
 	start := len(dst)
 	dst = binary.LittleEndian.AppendUint32(dst, uint32(n))
 	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(b.Flows)))
@@ -44,16 +43,40 @@ func (c *codec) appendBody(dst []byte, b *Block) []byte {
 		dst = binary.LittleEndian.AppendUint64(dst, rest)
 	}
 	binary.LittleEndian.PutUint32(dst[start+12:], stored)
-	for i := range b.Flows {
-		k := b.Flows[i].Bytes()
-		dst = append(dst, k[:]...)
+	c.cuts = c.cuts[:0]
+	flowsAt := len(dst) - start
+	dst = appendFlows(dst, b.Flows)
+	if n := len(b.Flows); n >= worthCutting {
+		for j := range flowEntry {
+			c.cuts = append(c.cuts, flowsAt+j*n)
+		}
 	}
 	for _, p := range b.Paths {
 		dst = append(dst, p.Hook)
 		dst = binary.LittleEndian.AppendUint32(dst, p.InDev)
 		dst = binary.LittleEndian.AppendUint32(dst, p.OutDev)
 	}
+	for at := 0; at < len(c.planes); at += n {
+		c.cuts = append(c.cuts, len(dst)-start+at)
+	}
 	return append(dst, c.planes...)
+}
+
+// worthCutting is the length in bytes from which the planes of the flow
+// dictionary are compressed apart.
+const worthCutting = 512
+
+// appendFlows appends the flow dictionary, transposed: the first byte of every
+// key, then the second, ...
+func appendFlows(dst []byte, flows []pkt.FlowKey) []byte {
+	n, at := len(flows), len(dst)
+	dst = slices.Grow(dst, n*flowEntry)[:at+n*flowEntry]
+	for i := range flows {
+		for j, v := range flows[i].Bytes() {
+			dst[at+j*n+i] = v
+		}
+	}
+	return dst
 }
 
 // split appends to c.planes those byte planes of c.res that are not constant,
@@ -118,9 +141,13 @@ func (c *codec) decodeBody(raw []byte, m *marker, b *Block) error {
 }
 
 func (b *Block) readDictionaries(flows, paths []byte) error {
-	b.Flows = grow(b.Flows, len(flows)/flowEntry)
+	n := len(flows) / flowEntry
+	b.Flows = grow(b.Flows, n)
 	for i := range b.Flows {
-		e := flows[i*flowEntry:]
+		var e [flowEntry]byte
+		for j := range e {
+			e[j] = flows[j*n+i]
+		}
 		k := pkt.FlowKey{
 			V6: e[0] == 6, Proto: e[1], Src: [16]byte(e[2:18]), Dst: [16]byte(e[18:34]),
 			SrcPort: binary.BigEndian.Uint16(e[34:]), DstPort: binary.BigEndian.Uint16(e[36:]),
@@ -128,7 +155,7 @@ func (b *Block) readDictionaries(flows, paths []byte) error {
 		if e[0] != 4 && e[0] != 6 {
 			return fmt.Errorf("flow %d has IP version %d", i, e[0])
 		}
-		if err := checkFlow(&k); err != nil {
+		if err := checkFlow(k); err != nil {
 			return err
 		}
 		b.Flows[i] = k
@@ -194,19 +221,49 @@ func (in *body) join(c *codec, col *Column) error {
 	if bits.OnesCount8(mask)*n > len(in.planes) {
 		return errors.New("is cut")
 	}
-	for i := range c.res {
-		c.res[i] = rest
-	}
-	for p := range width {
-		if mask&(1<<p) == 0 {
-			continue
-		}
-		plane, shift := in.planes[:n], 8*p
-		for i, v := range plane {
-			c.res[i] |= uint64(v) << shift
-		}
-		in.planes = in.planes[n:]
-	}
+	joinPlanes(c.res, in.planes, mask, rest)
+	in.planes = in.planes[bits.OnesCount8(mask)*n:]
 	in.dir = in.dir[dirEntry:]
 	return nil
+}
+
+// joinPlanes sets res to rest and the planes that mask names.
+func joinPlanes(res []uint64, planes []byte, mask uint8, rest uint64) {
+	n := len(res)
+	var plane [maxWidth][]byte
+	var shift [maxWidth]int
+	k := 0
+	for p := range maxWidth {
+		if mask&(1<<p) != 0 {
+			plane[k], shift[k] = planes[k*n:][:n], 8*p
+			k++
+		}
+	}
+	// One pass for the usual one to three planes, more for the others.
+	p0, p1, p2 := plane[0], plane[1], plane[2]
+	s0, s1, s2 := shift[0]&63, shift[1]&63, shift[2]&63
+	switch {
+	case k == 0:
+		for i := range res {
+			res[i] = rest
+		}
+	case k == 1:
+		for i := range res {
+			res[i] = rest | uint64(p0[i])<<s0
+		}
+	case k == 2:
+		for i := range res {
+			res[i] = rest | uint64(p0[i])<<s0 | uint64(p1[i])<<s1
+		}
+	default:
+		for i := range res {
+			res[i] = rest | uint64(p0[i])<<s0 | uint64(p1[i])<<s1 | uint64(p2[i])<<s2
+		}
+	}
+	for j := 3; j < k; j++ {
+		s := shift[j] & 63
+		for i, v := range plane[j] {
+			res[i] |= uint64(v) << s
+		}
+	}
 }

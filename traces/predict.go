@@ -21,33 +21,30 @@ type codec struct {
 	zero bool
 	// planes collects byte planes while encoding.
 	planes []byte
-	// prev is for each record the previous one of its flow, or -1.
-	prev []int32
-	// byFlow is scratch with one element a flow.
-	byFlow []uint32
+	// cuts are the offsets of the planes in the encoded block.
+	cuts []int
+	// perFlow is scratch with one element a flow.
+	perFlow []uint32
+	// noDue says that the column due is absent.
+	noDue bool
 	// base is the block's base time.
 	base pkt.Time
 }
 
-// link computes prev from the block's flow column.
-func (c *codec) link(b *Block) {
-	last := grow(c.byFlow, len(b.Flows))
-	clear(last)
-	c.byFlow, c.prev = last, grow(c.prev, len(b.Flow))
-	for i, f := range b.Flow {
-		c.prev[i] = int32(last[f]) - 1
-		last[f] = uint32(i) + 1
-	}
+// state returns one zero for each flow.
+func (c *codec) state(b *Block) []uint32 {
+	c.perFlow = grow(c.perFlow, len(b.Flows))
+	clear(c.perFlow)
+	return c.perFlow
 }
 
 type unsigned interface{ ~uint8 | ~uint16 | ~uint32 }
 
 // zig and zag map small differences of either sign to small numbers and back.
 func zig[T unsigned](d T) T { return d<<1 ^ -(d / (^T(0)>>1 + 1)) }
-func zag[T unsigned](z T) T { return z>>1 ^ -(z & 1) }
+func zag(z uint64) uint64   { return z>>1 ^ -(z & 1) }
 
 func zig64(d pkt.Time) uint64 { return uint64(d)<<1 ^ uint64(d>>63) }
-func zag64(z uint64) pkt.Time { return pkt.Time(z>>1) ^ -pkt.Time(z&1) }
 
 // timeCode and codeTime store a time that may be absent, relative to base.
 func timeCode(t, base pkt.Time) uint64 {
@@ -61,7 +58,7 @@ func codeTime(code uint64, base pkt.Time) pkt.Time {
 	if code == 0 {
 		return NoTime
 	}
-	return base + zag64(code-1)
+	return base + pkt.Time(zag(code-1))
 }
 
 // excess is nonzero in its top two bits when t is out of range: cheap enough to
@@ -97,13 +94,10 @@ func plain[T unsigned](col func(*Block) []T) predictor {
 func flowDelta[T unsigned](col func(*Block) []T) predictor {
 	return predictor{
 		encode: func(c *codec, b *Block) {
-			v := col(b)
-			for i, p := range c.prev {
-				d := v[i]
-				if p >= 0 {
-					d -= v[p]
-				}
-				c.res[i] = uint64(zig(d))
+			v, last := col(b), c.state(b)
+			for i, f := range b.Flow {
+				c.res[i] = uint64(zig(v[i] - T(last[f])))
+				last[f] = uint32(v[i])
 			}
 		},
 		decode: func(c *codec, b *Block) error {
@@ -112,11 +106,10 @@ func flowDelta[T unsigned](col func(*Block) []T) predictor {
 				clear(v)
 				return nil
 			}
-			for i, p := range c.prev {
-				d := zag(T(c.res[i]))
-				if p >= 0 {
-					d += v[p]
-				}
+			res, last := c.res, c.state(b)
+			for i, f := range b.Flow {
+				d := T(last[f]) + T(zag(res[i]))
+				last[f] = uint32(d)
 				v[i] = d
 			}
 			return nil
@@ -154,11 +147,7 @@ func flowColumn() predictor {
 	values := p.decode
 	p.decode = func(c *codec, b *Block) error {
 		values(c, b)
-		if err := checkIndex(b.Flow, len(b.Flows)); err != nil {
-			return err
-		}
-		c.link(b)
-		return nil
+		return checkIndex(b.Flow, len(b.Flows))
 	}
 	return p
 }
@@ -216,31 +205,29 @@ func payload(length uint32, hdr uint16) uint32 {
 
 // lenColumn predicts full segments: of a bulk flow only the tails differ.
 func lenColumn() predictor {
-	perSeg := func(b *Block, i int) uint32 {
-		p, s := payload(b.Len[i], b.HdrLen[i]), b.Segs[i]
-		if s == 1 {
+	perSeg := func(length uint32, hdr, segs uint16) uint32 {
+		p := payload(length, hdr)
+		if segs == 1 {
 			return p
 		}
-		return p / uint32(s)
-	}
-	start := func(c *codec, b *Block) []uint32 {
-		c.byFlow = grow(c.byFlow, len(b.Flows))
-		clear(c.byFlow)
-		return c.byFlow
+		return p / uint32(segs)
 	}
 	return predictor{
 		encode: func(c *codec, b *Block) {
-			mss := start(c, b)
+			full := c.state(b)
 			for i, f := range b.Flow {
-				c.res[i] = uint64(zig(b.Len[i] - uint32(b.HdrLen[i]) - uint32(b.Segs[i])*mss[f]))
-				mss[f] = max(mss[f], perSeg(b, i))
+				hdr, segs := b.HdrLen[i], b.Segs[i]
+				c.res[i] = uint64(zig(b.Len[i] - uint32(hdr) - uint32(segs)*full[f]))
+				full[f] = max(full[f], perSeg(b.Len[i], hdr, segs))
 			}
 		},
 		decode: func(c *codec, b *Block) error {
-			mss := start(c, b)
+			full := c.state(b)
 			for i, f := range b.Flow {
-				b.Len[i] = zag(uint32(c.res[i])) + uint32(b.HdrLen[i]) + uint32(b.Segs[i])*mss[f]
-				mss[f] = max(mss[f], perSeg(b, i))
+				hdr, segs := b.HdrLen[i], b.Segs[i]
+				l := uint32(zag(c.res[i])) + uint32(hdr) + uint32(segs)*full[f]
+				b.Len[i] = l
+				full[f] = max(full[f], perSeg(l, hdr, segs))
 			}
 			return nil
 		},
@@ -273,29 +260,52 @@ func infoColumn() predictor {
 
 // seqColumn predicts that a TCP flow goes on where it was.
 func seqColumn() predictor {
-	follow := func(b *Block, i, p int) uint32 {
+	// advance is how far record i moves its flow's next sequence number.
+	advance := func(b *Block, i int) uint32 {
 		if b.Flows[b.Flow[i]].Proto != pkt.ProtoTCP {
-			return b.Seq[p]
+			return 0
 		}
-		return b.Seq[p] + payload(b.Len[p], b.HdrLen[p])
+		return payload(b.Len[i], b.HdrLen[i])
 	}
 	return predictor{
 		encode: func(c *codec, b *Block) {
-			for i, p := range c.prev {
-				d := b.Seq[i]
-				if p >= 0 {
-					d -= follow(b, i, int(p))
-				}
-				c.res[i] = uint64(zig(d))
+			next := c.state(b)
+			for i, f := range b.Flow {
+				c.res[i] = uint64(zig(b.Seq[i] - next[f]))
+				next[f] = b.Seq[i] + advance(b, i)
 			}
 		},
 		decode: func(c *codec, b *Block) error {
-			for i, p := range c.prev {
-				v := zag(uint32(c.res[i]))
-				if p >= 0 {
-					v += follow(b, i, int(p))
-				}
-				b.Seq[i] = v
+			next := c.state(b)
+			for i, f := range b.Flow {
+				seq := next[f] + uint32(zag(c.res[i]))
+				b.Seq[i] = seq
+				next[f] = seq + advance(b, i)
+			}
+			return nil
+		},
+	}
+}
+
+// reasonColumn predicts that packets of the same fate have the same reason.
+func reasonColumn() predictor {
+	return predictor{
+		encode: func(c *codec, b *Block) {
+			var last [8]pkt.Reason
+			for i, v := range b.Verdict {
+				c.res[i] = uint64(b.Reason[i] ^ last[v%8])
+				last[v%8] = b.Reason[i]
+			}
+		},
+		decode: func(c *codec, b *Block) error {
+			if c.zero {
+				clear(b.Reason)
+				return nil
+			}
+			var last [8]pkt.Reason
+			for i, v := range b.Verdict {
+				last[v%8] ^= pkt.Reason(c.res[i])
+				b.Reason[i] = last[v%8]
 			}
 			return nil
 		},

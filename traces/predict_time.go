@@ -33,7 +33,7 @@ func ktimeColumn() predictor {
 			for i, r := range c.res {
 				b.KernelTime[i] = NoTime
 				if r != 0 {
-					b.KernelTime[i] = floorDiv1000(b.Time[i]) - zag64(r-1)
+					b.KernelTime[i] = floorDiv1000(b.Time[i]) - pkt.Time(zag(r-1))
 				}
 			}
 			return nil
@@ -75,67 +75,85 @@ func (b *Block) start(i int) pkt.Time {
 	return b.Time[i]
 }
 
-// dueColumn stores the link time, which a flow's packets of one size share.
+// txTable remembers the last link time of a packet of each length, modulo its
+// size: on a link of fixed rate that is the link time of the next such packet.
+type txTable [1024]pkt.Time
+
+func (t *txTable) slot(length uint32) *pkt.Time { return &t[length%1024] }
+
+// dueColumn stores the link time.
 func dueColumn() predictor {
 	return predictor{
 		encode: func(c *codec, b *Block) {
-			tx := func(i int) pkt.Time {
-				if b.Due[i] == NoTime {
-					return 0
-				}
-				return b.Due[i] - b.start(i)
-			}
-			for i, p := range c.prev {
-				c.res[i] = 0
-				if b.Due[i] == NoTime {
+			var last txTable
+			for i, due := range b.Due {
+				if due == NoTime {
+					c.res[i] = 0
 					continue
 				}
-				d := tx(i)
-				if p >= 0 {
-					d -= tx(int(p))
+				tx := due - b.start(i)
+				if b.Verdict[i] == Drop {
+					c.res[i] = 1 + zig64(tx)
+					continue
 				}
-				c.res[i] = 1 + zig64(d)
+				p := last.slot(b.Len[i])
+				c.res[i] = 1 + zig64(tx-*p)
+				*p = tx
 			}
 		},
 		// decode leaves the link time in the column; dequeuedColumn makes it
 		// the due time.
 		decode: func(c *codec, b *Block) error {
-			if c.zero {
+			if c.noDue = c.zero; c.noDue {
 				fill(b.Due, NoTime)
 				return nil
 			}
-			for i, p := range c.prev {
-				b.Due[i] = NoTime
-				if c.res[i] == 0 {
+			var last txTable
+			for i, r := range c.res {
+				if r == 0 {
+					b.Due[i] = NoTime
 					continue
 				}
-				d := zag64(c.res[i] - 1)
-				if p >= 0 && b.Due[p] != NoTime {
-					d += b.Due[p]
+				tx := pkt.Time(zag(r - 1))
+				if b.Verdict[i] != Drop {
+					p := last.slot(b.Len[i])
+					tx += *p
+					*p = tx
 				}
-				b.Due[i] = d
+				b.Due[i] = tx
 			}
 			return nil
 		},
 	}
 }
 
-// dequeuedColumn predicts that the link was busy until the last due time.
+// dequeuedColumn predicts that the link was busy until the last due time, and
+// that what was over the limit was dropped on arrival.
 func dequeuedColumn() predictor {
+	predict := func(b *Block, i int, busy pkt.Time) pkt.Time {
+		if b.Reason[i] == pkt.Overlimit {
+			return b.Time[i]
+		}
+		return max(b.Time[i], busy)
+	}
 	return predictor{
 		encode: func(c *codec, b *Block) {
 			busy := -MaxTime
 			for i, t := range b.Dequeued {
-				c.res[i] = timeCode(t, max(b.Time[i], busy))
+				c.res[i] = timeCode(t, predict(b, i, busy))
 				if b.Due[i] != NoTime && b.Verdict[i] != Drop {
 					busy = b.Due[i]
 				}
 			}
 		},
 		decode: func(c *codec, b *Block) error {
+			if c.zero && c.noDue {
+				fill(b.Dequeued, NoTime)
+				return nil
+			}
 			busy, x := -MaxTime, uint64(0)
 			for i, r := range c.res {
-				t := codeTime(r, max(b.Time[i], busy))
+				t := codeTime(r, predict(b, i, busy))
 				b.Dequeued[i] = t
 				if t != NoTime {
 					x |= excess(t)

@@ -60,7 +60,7 @@ func NewWriter(w io.Writer, h Header, opts WriterOptions) (*Writer, error) {
 		return nil, err
 	}
 	tw := &Writer{w: w, frames: frames, block: newBuilder(), limit: opts.BlockRecords, last: -MaxTime}
-	tw.write(marker{typ: headerBlock}, text)
+	tw.write(marker{typ: headerBlock}, text, nil)
 	return tw, tw.err
 }
 
@@ -109,7 +109,7 @@ func (w *Writer) Flush() error {
 		w.body = appendEvents(w.body[:0], w.events)
 		m := marker{typ: eventsBlock, count: uint32(n), first: w.stats.Events - uint64(n)}
 		m.t0, m.t1 = eventSpan(w.events)
-		w.write(m, w.body)
+		w.write(m, w.body, nil)
 		clear(w.events)
 		w.events = w.events[:0]
 	}
@@ -118,7 +118,7 @@ func (w *Writer) Flush() error {
 		w.write(marker{
 			typ: packetsBlock, count: uint32(n), first: w.block.First,
 			t0: w.block.Time[0], t1: w.block.Time[n-1],
-		}, w.body)
+		}, w.body, w.codec.cuts)
 		w.block.reset(w.stats.Records)
 	}
 	return w.err
@@ -132,12 +132,18 @@ func eventSpan(events []placedEvent) (t0, t1 pkt.Time) {
 	return t0, t1
 }
 
-func (w *Writer) write(m marker, block []byte) {
+// write writes a block; frameWriter.encode explains cuts.
+func (w *Writer) write(m marker, block []byte, cuts []int) {
 	if len(block) > MaxBlockBytes {
 		w.err = fmt.Errorf("write a block of %d bytes: the limit is %d", len(block), MaxBlockBytes)
 		return
 	}
-	n, err := w.w.Write(w.frames.encode(m, block))
+	pair, err := w.frames.encode(m, block, cuts)
+	if err != nil {
+		w.err = err
+		return
+	}
+	n, err := w.w.Write(pair)
 	w.stats.Bytes += uint64(n)
 	w.stats.Blocks++
 	if err != nil {
@@ -156,7 +162,7 @@ func (w *Writer) Close(e End) error {
 	if err != nil {
 		return fmt.Errorf("write the trace's end: %w", err)
 	}
-	w.write(marker{typ: endBlock, first: e.Records}, text)
+	w.write(marker{typ: endBlock, first: e.Records}, text, nil)
 	if w.err != nil {
 		return w.err
 	}
