@@ -76,10 +76,10 @@ func (c *Collector) Event(e egress.Event) {
 			c.seen, c.first = true, e.Time
 		}
 		c.queued++
-		c.MaxBacklog = max(c.MaxBacklog, c.queued)
 		c.Total.arrived(e.Packet)
 		f.arrived(e.Packet)
 	case egress.Dequeue:
+		c.MaxBacklog = max(c.MaxBacklog, c.queued)
 		c.queued--
 		ns := int64(e.Time - e.Packet.Arrival)
 		c.Total.Sojourn.Record(ns)
@@ -99,7 +99,12 @@ func (c *Collector) Event(e egress.Event) {
 
 func (c *Collector) dropped(e egress.Event, f *Counts) {
 	c.last = e.Time
-	if e.Reason != pkt.LinkLoss { // those were dequeued before
+	switch e.Reason {
+	case pkt.LinkLoss: // dequeued before
+	case pkt.Overlimit, pkt.Overmemory: // made room for, or is, the arrival: never was in the backlog
+		c.queued--
+	default:
+		c.MaxBacklog = max(c.MaxBacklog, c.queued)
 		c.queued--
 	}
 	c.Drops[e.Reason&15]++

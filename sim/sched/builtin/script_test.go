@@ -46,7 +46,6 @@ func TestMain(m *testing.M) {
 type player struct {
 	s   sched.Scheduler
 	id  uint64
-	now pkt.Time
 	out strings.Builder
 }
 

@@ -1,0 +1,60 @@
+# Everything uq is built and checked with. `make` lists the targets; CI calls
+# only these.
+
+GO      ?= go
+BIN     := bin/uq
+FUZZTIME ?= 10s
+BENCHTIME ?= 1s
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test live race fuzz golden lint cross bench bench-smoke corpus soak clean
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build bin/uq
+	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN) ./cmd/uq
+
+demo: build ## record live traffic in a private lab if the kernel allows, then simulate it
+	@.ci/demo $(BIN)
+
+test: ## run the tests, the live ones too where the kernel allows
+	$(GO) test $(GOTESTFLAGS) ./...
+
+live: ## run the live tests as the caller and, as root, as an unprivileged uid too
+	@.ci/live
+
+race: ## run the tests under the race detector
+	CGO_ENABLED=1 $(GO) test -race -short ./...
+
+fuzz: ## fuzz every fuzz target for FUZZTIME each (10s)
+	@.ci/fuzz $(FUZZTIME)
+
+golden: ## write golden files anew: look at the diff before you commit it
+	$(GO) test ./sim/sched/builtin -rewrite
+	$(GO) test ./traces ./cmd/uq -update
+
+lint: ## gofmt, go vet, staticcheck, the purity test
+	@test -z "$$(gofmt -l cmd record replay sim traces)" || { gofmt -l cmd record replay sim traces; echo "run gofmt -w on these"; exit 1; }
+	$(GO) vet ./...
+	$(GO) tool -modfile=.tools/go.mod staticcheck ./...
+	GOOS=darwin $(GO) vet ./cmd/uq
+	$(GO) test -count=1 -run Purity ./sim
+
+cross: ## build for the other systems; run the 386 build's digests
+	@.ci/cross
+
+bench: ## the benchmarks behind the README's figures
+	$(GO) test -run '^$$' -bench . -benchtime $(BENCHTIME) ./sim ./traces ./record/decode
+
+bench-smoke: ## run every benchmark once, so that none rots
+	$(GO) test -run '^$$' -bench . -benchtime 1x ./...
+
+corpus: build ## record traces/corpus anew (needs the live lab, takes a minute)
+	@.ci/corpus $(BIN)
+
+soak: build ## simulate a synthetic trace of 100 million packets and report the memory
+	@.ci/soak $(BIN)
+
+clean: ## remove what was built
+	rm -rf bin

@@ -1,0 +1,167 @@
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"math"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/uqtool/uq/sim/egress"
+	"github.com/uqtool/uq/sim/link"
+	"github.com/uqtool/uq/sim/pkt"
+	"github.com/uqtool/uq/sim/sched"
+	"github.com/uqtool/uq/sim/sched/builtin"
+	"github.com/uqtool/uq/sim/sched/schedtest"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+// play runs a burst of two flows, one of them ECN-capable, and a third whose
+// number is beyond the flows reported, through a qdisc at 10 Mbit/s.
+func play(t *testing.T, qdisc string) (*egress.Port, *Collector) {
+	t.Helper()
+	c, pool := NewCollector(2), &pkt.Pool{}
+	l, err := link.New("rate 10mbit delay 1ms")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port, err := egress.New(func(d sched.DropFunc) (sched.Scheduler, error) { return builtin.New(qdisc, d) }, l, c, pool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	flows := []*pkt.Flow{schedtest.TestFlow(0, 1), schedtest.TestFlow(1, 1), schedtest.TestFlow(2, 1)}
+	for i := range 600 {
+		p := pool.Get()
+		p.ID, p.Arrival, p.Flow = uint64(i), pkt.Time(i)*pkt.Time(500*time.Microsecond), flows[i%3]
+		p.Len, p.Segs, p.DSField = 1000, 1, uint8(i%3)
+		if i%3 == 1 {
+			p.Len, p.Segs = 3000, 2
+		}
+		port.Enqueue(p.Arrival, p)
+	}
+	port.Drain()
+	return port, c
+}
+
+// TestConservation checks the report's sums against each other.
+func TestConservation(t *testing.T) {
+	for _, qdisc := range []string{"pfifo limit 20", "fq_codel", "codel limit 50 ecn"} {
+		port, c := play(t, qdisc)
+		r := NewRun(port, c)
+		if r.ArrivedPackets != 600 || c.Total.DeliveredPackets+r.Drops != 600 {
+			t.Errorf("%s: %d arrived, %d delivered, %d dropped", qdisc, r.ArrivedPackets, c.Total.DeliveredPackets, r.Drops)
+		}
+		var pkts, drops, marks, reasons uint64
+		for _, f := range append(r.Flows, *r.Others) {
+			pkts, drops, marks = pkts+f.Packets, drops+f.Drops, marks+f.Marks
+		}
+		for _, n := range r.DropsByReason {
+			reasons += n
+		}
+		if pkts != r.Packets || drops != r.Drops || marks != r.Marks || reasons != r.Drops {
+			t.Errorf("%s: flows sum to %d packets %d drops (%d by reason) %d marks, totals are %d %d %d", qdisc, pkts, drops, reasons, marks, r.Packets, r.Drops, r.Marks)
+		}
+		if r.Drops == 0 && r.Marks == 0 {
+			t.Errorf("%s: overload without a drop or mark", qdisc)
+		}
+		if busy := float64(r.Bytes) * 8 / 10; math.Abs(busy+1000-r.DurationUs) > 2000 {
+			t.Errorf("%s: %d bytes in %.0f us is not 10 Mbit/s", qdisc, r.Bytes, r.DurationUs)
+		}
+	}
+}
+
+// TestGolden compares words and JSON with what a reader has judged.
+func TestGolden(t *testing.T) {
+	r := &Report{Format: Format, Trace: "t.zst", Loop: OpenLoop, GSO: "whole", Seed: 1, Link: "rate 10Mbit delay 1ms", Notes: []string{"a note"}}
+	for _, q := range []string{"pfifo limit 20", "fq_codel target 2ms interval 20ms ce_threshold 1ms", "pfifo limit 100"} {
+		r.Runs = append(r.Runs, NewRun(play(t, q)))
+	}
+	var words, js bytes.Buffer
+	if err := r.WriteWords(&words, Words{Flows: 1}); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.WriteJSON(&js); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "testdata/report.txt", words.Bytes())
+	golden(t, "testdata/report.json", js.Bytes())
+	var back map[string]any
+	if err := json.Unmarshal(js.Bytes(), &back); err != nil || back["uq_format"] != float64(Format) {
+		t.Errorf("JSON: %v, format %v", err, back["uq_format"])
+	}
+}
+
+func golden(t *testing.T, path string, got []byte) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(path, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(string(want), string(got)); d != "" {
+		t.Errorf("%s (-want +got):\n%s", path, d)
+	}
+}
+
+func TestEmptyRun(t *testing.T) {
+	c := NewCollector(4)
+	port, err := egress.New(func(d sched.DropFunc) (sched.Scheduler, error) { return builtin.New("fq_codel", d) }, &link.Unlimited{}, c, &pkt.Pool{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &Report{Loop: OpenLoop, Runs: []*Run{NewRun(port, c)}}
+	var b bytes.Buffer
+	if err := r.WriteWords(&b, Words{Flows: 5}); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.WriteJSON(&b); err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Contains(b.Bytes(), []byte("NaN")) {
+		t.Errorf("an empty run prints NaN:\n%s", b.String())
+	}
+}
+
+func TestDistribution(t *testing.T) {
+	var d Distribution
+	for i := int64(1); i <= 1000; i++ {
+		d.Record(i * 1e6)
+	}
+	for q, want := range map[float64]float64{50: 500e6, 95: 950e6, 99: 990e6, 100: 1000e6} {
+		if got := float64(d.Quantile(q)); math.Abs(got-want) > want/100 {
+			t.Errorf("p%v = %v, want %v within 1 %%", q, got, want)
+		}
+	}
+	if d.Max() != 1000e6 || d.Mean() != 500.5e6 || d.Count() != 1000 {
+		t.Errorf("max %d mean %d count %d", d.Max(), d.Mean(), d.Count())
+	}
+	d.Record(math.MaxInt64 / 4)
+	if d.Max() != math.MaxInt64/4 {
+		t.Error("a span beyond the histogram lost its maximum")
+	}
+}
+
+func TestJain(t *testing.T) {
+	c := NewCollector(8)
+	for i, bytes := range []uint64{100, 100, 100, 100} {
+		c.flow(&pkt.Flow{ID: uint32(i)}).DeliveredBytes = bytes
+	}
+	if j := c.Jain(); j != 1 {
+		t.Errorf("equal shares: %v", j)
+	}
+	for i, bytes := range []uint64{100, 0, 0, 0} {
+		c.flow(&pkt.Flow{ID: uint32(i)}).DeliveredBytes = bytes
+	}
+	if j := c.Jain(); j != 0.25 {
+		t.Errorf("one of four: %v", j)
+	}
+}
