@@ -144,7 +144,8 @@ func (l *Lab) Counter() (nft.Counter, error) { return l.counter() }
 // Capture serves the queue. It binds l.Config.Queue, calls l.Ready, gives
 // verdicts until ctx ends, and returns after the last. The traffic has stopped
 // when ctx ends, the network still stands. The result travels to Run's caller
-// as JSON. An error ends the lab at once.
+// as JSON. A capture that returns before ctx ends, by an error or because it
+// has seen enough, ends the lab.
 type Capture func(ctx context.Context, l *Lab) (result any, err error)
 
 // Stdio is what the processes of a lab inherit. Nil streams are /dev/null.

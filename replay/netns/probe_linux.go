@@ -2,7 +2,6 @@ package netns
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/vishvananda/netlink"
 
@@ -30,8 +29,8 @@ func probe() error {
 	attrs.Name = "probe"
 	veth := netlink.NewVeth(attrs)
 	veth.PeerName = "probe-peer"
-	if err := netlink.LinkAdd(veth); err != nil {
-		return fmt.Errorf("add veth: %w", err)
+	if err := addVeth(veth); err != nil {
+		return err
 	}
 	q, err := nfq.Open(nfq.Config{})
 	if err != nil {

@@ -2,13 +2,11 @@ package netns
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"os/signal"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -36,6 +34,7 @@ type router struct {
 	mu    sync.Mutex // one user of the table at a time
 
 	capture *capturing // nil without one
+	started bool       // the client has been told to start
 	result  Result
 }
 
@@ -60,7 +59,12 @@ func routerMain(p *pipe, capture Capture) message {
 		syscall.CloseOnExec(extraFD + i)
 		r.files = append(r.files, os.NewFile(uintptr(extraFD+i), fmt.Sprintf("extra %d", i)))
 	}
-	err = errors.Join(r.run(ctx, capture), r.tearDown())
+	err = r.run(ctx, capture)
+	if err != nil && ctx.Err() != nil && !r.started {
+		// The interrupt that ended a half-built lab is not its fault.
+		err, r.result.Interrupted = nil, true
+	}
+	err = errors.Join(err, r.tearDown())
 	out := message{Kind: done, Result: &r.result}
 	if err != nil {
 		out.Err = err.Error()
@@ -76,6 +80,7 @@ func (r *router) run(ctx context.Context, capture Capture) error {
 	if err := r.attach(capture); err != nil {
 		return err
 	}
+	r.started = true
 	err := r.client.p.send(message{Kind: start})
 	if err == nil {
 		err = r.wait(ctx)
@@ -225,54 +230,6 @@ func (r *router) attach(capture Capture) error {
 	return nil
 }
 
-// capturing is a capture function under way. It is over when done is closed.
-type capturing struct {
-	stop   context.CancelFunc
-	done   chan struct{}
-	result any
-	err    error
-}
-
-// startCapture runs the capture function until it says that its queue is
-// bound.
-func (r *router) startCapture(f Capture) error {
-	ctx, cancel := context.WithCancel(context.Background())
-	c := &capturing{stop: cancel, done: make(chan struct{})}
-	r.capture = c
-	devs, err := devices()
-	if err != nil {
-		return err
-	}
-	bound := make(chan struct{})
-	l := &Lab{Config: *r.cfg, Rule: r.recordRule().String(), Devices: devs, Files: r.files,
-		ready: sync.OnceFunc(func() { close(bound) }), counter: r.counter}
-	go func() {
-		defer close(c.done)
-		runtime.LockOSThread() // a capture loop wants its own thread anyway
-		c.result, c.err = f(ctx, l)
-	}()
-	select {
-	case <-bound:
-		return nil
-	case <-c.done:
-		if c.err == nil {
-			c.err = errors.New("capture ended before its queue was ready")
-		}
-		return c.err
-	}
-}
-
-// counter reads the record rule's counter.
-func (r *router) counter() (nft.Counter, error) {
-	t := r.table.Load()
-	if t == nil {
-		return nft.Counter{}, errors.New("read counter: the rule is not in yet")
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return t.Counter(0)
-}
-
 // wait waits for the client's end or whatever comes before it.
 func (r *router) wait(ctx context.Context) error {
 	var captured chan struct{}
@@ -323,14 +280,11 @@ func (r *router) quiesce() error {
 		}
 	}
 	if c := r.capture; c != nil {
-		c.stop()
-		<-c.done
-		errs = append(errs, c.err)
-		b, err := json.Marshal(c.result)
-		r.result.Capture = b
-		errs = append(errs, err)
-		r.result.Queued, err = r.counter()
-		errs = append(errs, err)
+		errs = append(errs, c.end())
+		var merr, cerr error
+		r.result.Capture, merr = c.marshal()
+		r.result.Queued, cerr = r.counter()
+		errs = append(errs, merr, cerr)
 	}
 	return errors.Join(append(errs, r.accounts())...)
 }
@@ -368,8 +322,7 @@ func (c *child) stop() (m message, ok bool) {
 func (r *router) tearDown() error {
 	var errs []error
 	if c := r.capture; c != nil {
-		c.stop()
-		<-c.done
+		errs = append(errs, c.end())
 	}
 	if r.delay != nil {
 		_, err := r.delay.stop()

@@ -42,7 +42,10 @@ func Run(ctx context.Context, cfg Config, stdio Stdio) (*Result, error) {
 	if werr := cmd.Wait(); err != nil && werr != nil && res.Err == "" {
 		err = fmt.Errorf("%w (%w)", err, werr)
 	}
-	if err != nil {
+	switch {
+	case err != nil && res.Result == nil && ctx.Err() != nil:
+		return &Result{Interrupted: true}, nil // before the router could answer
+	case err != nil:
 		return res.Result, fmt.Errorf("lab: %w", err)
 	}
 	return res.Result, nil
@@ -146,6 +149,7 @@ func Hidden(args []string, capture Capture) (code int, ours bool) {
 	default:
 		return 0, false
 	}
+	_ = os.Unsetenv(insideEnv)
 	p, err := inherited()
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "uq: %v\n", err)

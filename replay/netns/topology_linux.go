@@ -43,13 +43,13 @@ func hasIPv6() bool {
 // writeSysctl sets a sysctl of this process's network namespace.
 func writeSysctl(name, value string) error {
 	err := os.WriteFile("/proc/sys/"+name, []byte(value), 0)
-	if errors.Is(err, syscall.EROFS) {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, syscall.EROFS):
 		return fmt.Errorf("set sysctl %s: /proc/sys is mounted read-only here: mount it read-write: %w", name, err)
 	}
-	if err != nil {
-		return fmt.Errorf("set sysctl %s=%s: %w", name, value, err)
-	}
-	return nil
+	return fmt.Errorf("set sysctl %s=%s: %w", name, value, explain(err))
 }
 
 // prepareNamespace readies a fresh network namespace: addresses are usable at
@@ -96,10 +96,21 @@ func connect(name string, pid int, addr4, addr6 string) error {
 	attrs.Name, attrs.MTU = name, MTU
 	veth := netlink.NewVeth(attrs)
 	veth.PeerName, veth.PeerNamespace, veth.PeerMTU = endLink, netlink.NsPid(pid), MTU
-	if err := netlink.LinkAdd(veth); err != nil {
-		return fmt.Errorf("add veth %s: %w", name, err)
+	if err := addVeth(veth); err != nil {
+		return err
 	}
 	return raise(name, addr4, addr6)
+}
+
+func addVeth(v *netlink.Veth) error {
+	err := netlink.LinkAdd(v)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, syscall.EOPNOTSUPP):
+		return fmt.Errorf("add %s: the kernel has no veth: load module veth: %w", v.Name, err)
+	}
+	return fmt.Errorf("add veth %s: %w", v.Name, explain(err))
 }
 
 // raise gives a link its addresses and sets it up.

@@ -22,6 +22,10 @@ const (
 	controlFD = 3 // read
 	reportFD  = 4 // write
 	extraFD   = 5 // and up: Stdio.Extra
+
+	// insideEnv is set from a process's start until Hidden takes over. Without
+	// it a program that forgot Hidden would start itself again and again.
+	insideEnv = "UQ_LAB_PROCESS"
 )
 
 // message is one line of JSON between two processes. Which fields count
@@ -111,6 +115,9 @@ func (p *pipe) close() { _, _ = p.in.Close(), p.out.Close() }
 // calling goroutine must be locked to its thread for as long as the child is
 // to live: the kernel kills the child when that thread ends.
 func spawn(command string, attr *syscall.SysProcAttr, io Stdio) (*exec.Cmd, *pipe, error) {
+	if os.Getenv(insideEnv) != "" {
+		return nil, nil, errors.New("start a lab: main does not begin with netns.Hidden")
+	}
 	controlR, controlW, err := os.Pipe()
 	if err != nil {
 		return nil, nil, err
@@ -121,7 +128,8 @@ func spawn(command string, attr *syscall.SysProcAttr, io Stdio) (*exec.Cmd, *pip
 		return nil, nil, err
 	}
 	cmd := exec.Command("/proc/self/exe", command)
-	cmd.Args[0] = os.Args[0]
+	cmd.Args[0] = os.Args[0] // by which testscript knows its programs
+	cmd.Env = append(os.Environ(), insideEnv+"=1")
 	cmd.ExtraFiles = append([]*os.File{controlR, reportW}, io.Extra...)
 	attr.Pdeathsig = syscall.SIGKILL
 	cmd.SysProcAttr = attr
