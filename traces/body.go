@@ -62,10 +62,6 @@ func (c *codec) appendBody(dst []byte, b *Block) []byte {
 	return append(dst, c.planes...)
 }
 
-// worthCutting is the length in bytes from which the planes of the flow
-// dictionary are compressed apart.
-const worthCutting = 512
-
 // appendFlows appends the flow dictionary, transposed: the first byte of every
 // key, then the second, ...
 func appendFlows(dst []byte, flows []pkt.FlowKey) []byte {

@@ -39,7 +39,7 @@ func decodeEvents(raw []byte, n uint32, dst []placedEvent) ([]placedEvent, error
 		e.Kind = EventKind(in.byte())
 		e.Count = in.uvarint()
 		e.Text = in.text()
-		if in.bad {
+		if in.bad || outOfRange(e.Time) {
 			return dst, fmt.Errorf("events block is cut or has an impossible number at event %d", len(dst))
 		}
 		dst = append(dst, e)

@@ -52,28 +52,37 @@ func (f *frameWriter) encode(m marker, block []byte, cuts []int) ([]byte, error)
 	m.trace = f.trace
 	var room [markerSize]byte
 	f.out = append(f.out[:0], room[:]...)
-	f.enc.ResetContentSize(f, int64(len(block)))
-	done := 0
-	for _, cut := range cuts {
-		_, err := f.enc.Write(block[done:cut])
-		if err == nil {
-			err = f.enc.Flush()
-		}
-		if err != nil {
-			return nil, fmt.Errorf("compress a block: %w", err)
-		}
-		done = cut
-	}
-	if _, err := f.enc.Write(block[done:]); err != nil {
-		return nil, fmt.Errorf("compress a block: %w", err)
-	}
-	if err := f.enc.Close(); err != nil {
+	if len(block) < worthCutting {
+		f.out = f.enc.EncodeAll(block, f.out)
+	} else if err := f.encodeParts(block, cuts); err != nil {
 		return nil, fmt.Errorf("compress a block: %w", err)
 	}
 	m.comp = uint32(len(f.out) - markerSize)
 	m.append(f.out[:0])
 	return f.out, nil
 }
+
+func (f *frameWriter) encodeParts(block []byte, cuts []int) error {
+	f.enc.ResetContentSize(f, int64(len(block)))
+	done := 0
+	for _, cut := range cuts {
+		if _, err := f.enc.Write(block[done:cut]); err != nil {
+			return err
+		}
+		if err := f.enc.Flush(); err != nil {
+			return err
+		}
+		done = cut
+	}
+	if _, err := f.enc.Write(block[done:]); err != nil {
+		return err
+	}
+	return f.enc.Close()
+}
+
+// worthCutting is the length in bytes from which a block, or the planes of its
+// flow dictionary, are compressed in parts.
+const worthCutting = 512
 
 // frameReader decodes the frames of blocks. It reuses its memory.
 type frameReader struct {

@@ -1,6 +1,7 @@
 package traces
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -28,6 +29,9 @@ type Damage struct {
 }
 
 func (d *Damage) Error() string {
+	if d.Places == 1 && errors.Is(d.Err, ErrTruncated) {
+		return fmt.Sprintf("%v: %d records recovered", d.Err, d.Recovered)
+	}
 	s := fmt.Sprintf("trace is damaged at byte %d, record %d: %v: %d records recovered", d.Offset, d.Record, d.Err, d.Recovered)
 	if d.Places > 1 || d.Lost > 0 {
 		s += fmt.Sprintf(", %d known lost at %d damaged places", d.Lost, d.Places)
@@ -36,6 +40,10 @@ func (d *Damage) Error() string {
 }
 
 func (d *Damage) Unwrap() error { return d.Err }
+
+// maxPlaces is how many damaged places a resyncing reader passes over before it
+// gives up.
+const maxPlaces = 1000
 
 // Causes of damage that callers may tell apart.
 var (
@@ -96,7 +104,8 @@ func (r *Reader) OnEvent(f func(Event)) { r.onEvent = f }
 
 // Resync makes the reader go on after damage, at the next whole block. Next and
 // NextBlock then return the *Damage, with a sum of what is missing, at the end
-// of the stream instead of the first damaged place.
+// of the stream instead of the first damaged place. It gives up after 1000
+// damaged places.
 func (r *Reader) Resync() { r.resync = true }
 
 // SkipTo makes the reader pass over blocks that end before t without decoding
@@ -159,7 +168,7 @@ func (r *Reader) step(b *Block) (marker, error) {
 	}
 	pair := r.in.peek(markerSize + int(m.comp))
 	if len(pair) < markerSize+int(m.comp) {
-		return m, fmt.Errorf("%w: %w", ErrTruncated, r.in.cause())
+		return m, r.in.cut()
 	}
 	if err := r.sequence(&m); err != nil {
 		return m, err
@@ -182,10 +191,7 @@ func (r *Reader) step(b *Block) (marker, error) {
 func (r *Reader) peekMarker() (marker, error) {
 	head := r.in.peek(markerSize)
 	if len(head) < markerSize {
-		if len(head) == 0 && r.in.err == io.EOF {
-			return marker{}, ErrTruncated
-		}
-		return marker{}, fmt.Errorf("%w: %w", ErrTruncated, r.in.cause())
+		return marker{}, r.in.cut()
 	}
 	return r.marker(head)
 }
@@ -211,9 +217,12 @@ func (r *Reader) sequence(m *marker) error {
 	if m.typ == eventsBlock {
 		want = r.nextEv
 	}
-	// After damage a gap is expected; going back never is.
 	if m.first < want || m.first > want && r.damage == nil {
-		return fmt.Errorf("block starts at number %d instead of %d: a block is missing or doubled", m.first, want)
+		gap := fmt.Errorf("block starts at number %d instead of %d: a block is missing or doubled", m.first, want)
+		if m.first < want || !r.resync {
+			return gap
+		}
+		r.damage = &Damage{Offset: r.in.off, Record: r.next, Places: 1, Err: gap}
 	}
 	if m.typ == packetsBlock && m.t0 < r.last {
 		return fmt.Errorf("block starts at time %s, before its predecessor's end %s", m.t0, r.last)
@@ -293,7 +302,7 @@ func (r *Reader) damaged(at int64, record uint64, err error) {
 		r.damage = &Damage{Offset: at, Record: record, Err: err}
 	}
 	r.damage.Places++
-	more := r.resync
+	more := r.resync && r.damage.Places < maxPlaces
 	if more && len(r.in.peek(1)) == 1 {
 		r.in.skip(1)
 	}
@@ -347,7 +356,7 @@ func (r *Reader) readHeader() error {
 	if err == nil {
 		pair := r.in.peek(markerSize + int(m.comp))
 		if len(pair) < markerSize+int(m.comp) {
-			err = fmt.Errorf("%w: %w", ErrTruncated, r.in.cause())
+			err = r.in.cut()
 		} else if text, err = r.frames.decode(&m, pair[markerSize:]); err == nil {
 			err = json.Unmarshal(text, &r.header)
 			r.in.skip(len(pair))
@@ -376,7 +385,7 @@ func (r *Reader) notTrace(err error) error {
 		what = "it is a pcap file: use uq trace import"
 	case len(head) >= 4 && string(head[:4]) == "\x28\xb5\x2f\xfd":
 		what = "it is compressed by zstd but not written by uq"
-	case errors.Is(err, ErrTruncated):
+	case bytes.HasPrefix(markerPrefix, head) || bytes.HasPrefix(head, markerPrefix):
 		return &Damage{Places: 1, Err: err}
 	}
 	return fmt.Errorf("read the trace: %w: %s", ErrNotTrace, what)

@@ -3,11 +3,10 @@ package traces
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
-
-	"github.com/uqtool/uq/sim/pkt"
 )
 
 // textVersionLine is the first line of the text form.
@@ -18,7 +17,6 @@ const textVersionLine = "uq-trace-text 1"
 type TextWriter struct {
 	w      *bufio.Writer
 	line   []byte
-	last   pkt.Time
 	counts End
 }
 
@@ -29,7 +27,7 @@ func NewTextWriter(w io.Writer, h Header) (*TextWriter, error) {
 	if err != nil {
 		return nil, fmt.Errorf("write the header: %w", err)
 	}
-	t := &TextWriter{w: bufio.NewWriter(w), last: -MaxTime}
+	t := &TextWriter{w: bufio.NewWriter(w)}
 	fmt.Fprintf(t.w, "%s\nheader %s\n", textVersionLine, text)
 	return t, nil
 }
@@ -37,6 +35,9 @@ func NewTextWriter(w io.Writer, h Header) (*TextWriter, error) {
 // Append writes r as a line of name=value fields in the order of Columns,
 // leaving out those at their default.
 func (t *TextWriter) Append(r *Record) error {
+	if err := errors.Join(checkRecord(r), checkFlow(r.Flow)); err != nil {
+		return fmt.Errorf("append record %d: %w", t.counts.Records, err)
+	}
 	b := append(t.line[:0], 'p')
 	for i := range columns {
 		col := &columns[i]

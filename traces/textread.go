@@ -8,6 +8,8 @@ import (
 	"io"
 	"strconv"
 	"strings"
+
+	"github.com/uqtool/uq/sim/pkt"
 )
 
 // maxTextLine bounds a line of the text form in bytes.
@@ -21,6 +23,7 @@ type TextReader struct {
 	header  Header
 	onEvent func(Event)
 	blank   Record // all fields at their defaults
+	last    pkt.Time
 	end     End
 	ended   bool
 	counts  End
@@ -29,7 +32,7 @@ type TextReader struct {
 
 // NewTextReader reads the version line and the header from r.
 func NewTextReader(r io.Reader) (*TextReader, error) {
-	t := &TextReader{lines: bufio.NewScanner(r)}
+	t := &TextReader{lines: bufio.NewScanner(r), last: -MaxTime}
 	t.lines.Buffer(nil, maxTextLine)
 	for i := range columns {
 		if col := &columns[i]; col.Text != "" && col.Default != "" {
@@ -149,7 +152,11 @@ func (t *TextReader) record(rest string, r *Record) error {
 	if col < 2 {
 		return t.errorf("a packet needs time= and flow=")
 	}
-	if err := checkRecord(r); err != nil {
+	if r.Time < t.last {
+		return t.errorf("time %s is before the previous packet's %s", r.Time, t.last)
+	}
+	t.last = r.Time
+	if err := errors.Join(checkRecord(r), checkFlow(r.Flow)); err != nil {
 		return t.errorf("%w", err)
 	}
 	return nil

@@ -1,6 +1,9 @@
 package traces
 
-import "io"
+import (
+	"fmt"
+	"io"
+)
 
 // window is a sliding view of a stream. It grows only as data really arrives,
 // so a length read from the stream cannot make it allocate.
@@ -36,10 +39,20 @@ func (w *window) fill() {
 			w.buf = bigger
 		}
 	}
-	n, err := w.r.Read(w.buf[w.end:])
-	w.end += n
-	w.err = err
+	for range maxEmptyReads {
+		n, err := w.r.Read(w.buf[w.end:])
+		w.end += n
+		w.err = err
+		if n > 0 || err != nil {
+			return
+		}
+	}
+	w.err = io.ErrNoProgress
 }
+
+// maxEmptyReads is how often a stream may give nothing before it counts as
+// broken.
+const maxEmptyReads = 100
 
 // skip consumes n bytes that peek returned.
 func (w *window) skip(n int) {
@@ -63,10 +76,10 @@ func (w *window) toMarker() bool {
 	}
 }
 
-// cause is the stream's error, io.ErrUnexpectedEOF for its plain end.
-func (w *window) cause() error {
+// cut explains why peek returned too little.
+func (w *window) cut() error {
 	if w.err == nil || w.err == io.EOF {
-		return io.ErrUnexpectedEOF
+		return ErrTruncated
 	}
-	return w.err
+	return fmt.Errorf("read the trace: %w", w.err)
 }
