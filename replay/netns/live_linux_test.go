@@ -28,6 +28,11 @@ func TestMain(m *testing.M) {
 	if cfg := os.Getenv("UQ_TEST_SUPERVISOR"); cfg != "" {
 		os.Exit(superviseForTest(cfg))
 	}
+	// Under the race detector every process of a lab would sleep for a second
+	// before it exits.
+	if err := os.Setenv("GORACE", "atexit_sleep_ms=1"); err != nil {
+		panic(err)
+	}
 	os.Exit(m.Run())
 }
 
