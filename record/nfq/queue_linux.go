@@ -3,6 +3,7 @@ package nfq
 import (
 	"fmt"
 	"io"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -22,9 +23,11 @@ type Queue struct {
 	early     []Packet
 	earlyLoss Loss
 
-	wake     int // eventfd
 	stop     atomic.Bool
 	stopping bool // the kernel feeds no more
+
+	mu   sync.Mutex // between Shutdown and Close
+	wake int        // eventfd, or -1
 }
 
 // Open binds the queue. Packets arrive from the moment it returns, or before.
@@ -39,10 +42,10 @@ func Open(c Config) (*Queue, error) {
 	if err != nil {
 		return nil, err
 	}
-	q := &Queue{num: c.Queue, sock: s, in: inbox{next: 1}}
+	q := &Queue{num: c.Queue, sock: s, wake: -1, in: inbox{next: 1}}
 	q.rcvbuf = s.setRcvBuf(c.RcvBuf)
 	if q.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
-		s.close()
+		_ = s.close()
 		return nil, fmt.Errorf("open queue %d: create eventfd: %w", c.Queue, err)
 	}
 	if err := q.bind(c); err != nil {
@@ -168,9 +171,11 @@ func (q *Queue) flush() error {
 
 // Shutdown asks for the end: the kernel accepts new packets by itself, Receive
 // returns those already queued and then io.EOF. It may be called from any
-// goroutine, any number of times, before Close.
+// goroutine, at any time and any number of times.
 func (q *Queue) Shutdown() {
-	if q.stop.Swap(true) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.stop.Swap(true) || q.wake < 0 {
 		return
 	}
 	one := [8]byte{1, 1, 1, 1, 1, 1, 1, 1} // any value but zero, in either byte order
@@ -178,12 +183,14 @@ func (q *Queue) Shutdown() {
 }
 
 // Close unbinds the queue. The kernel drops the packets that have no verdict
-// yet. It must not be called while another method runs.
+// yet. It must not be called while Receive or Send runs.
 func (q *Queue) Close() error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	err := q.sock.close()
-	if q.wake > 0 {
+	if q.wake >= 0 {
 		_ = unix.Close(q.wake)
-		q.wake = 0
+		q.wake = -1
 	}
 	if err != nil {
 		return fmt.Errorf("close queue %d: %w", q.num, err)

@@ -1,0 +1,227 @@
+package record
+
+import (
+	"errors"
+	"io"
+	"runtime"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"github.com/uqtool/uq/record/nfq"
+	"github.com/uqtool/uq/sim/pkt"
+	"github.com/uqtool/uq/traces"
+)
+
+// blockAge is the longest a block waits to fill.
+const blockAge = 50 * time.Millisecond
+
+// capture is the side that serves the queue.
+type capture struct {
+	q      Queue
+	clock  Clock
+	ring   *ring
+	shared *counters
+	limit  uint64 // packets, or 0
+
+	open     *block // being filled, or nil
+	opened   pkt.Time
+	verdicts []nfq.Verdict
+	overrun  uint64 // packets without a record that no event tells of yet
+	count    Counts
+	failed   bool // run ended by an error
+
+	latency *hdrhistogram.Histogram // receipt to verdict, ns, per packet
+	batches *hdrhistogram.Histogram // packets per batch
+}
+
+// maxLatency is the most the latency histogram tells apart, in nanoseconds.
+const maxLatency = int64(60 * time.Second)
+
+func newCapture(q Queue, r *ring, shared *counters, o Options) *capture {
+	return &capture{
+		q: q, clock: o.Clock, ring: r, shared: shared, limit: o.Packets,
+		verdicts: make([]nfq.Verdict, 0, nfq.BatchSize),
+		latency:  hdrhistogram.New(1, maxLatency, 3),
+		batches:  hdrhistogram.New(1, nfq.BatchSize, 3),
+	}
+}
+
+// run serves the queue until it ends, and closes the ring towards the writer.
+// It has the thread for itself.
+func (c *capture) run() error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	defer close(c.ring.full)
+	for {
+		batch, err := c.q.Receive(c.timeout())
+		now := c.clock.Now()
+		if sendErr := c.serve(batch, now); err == nil {
+			err = sendErr
+		}
+		c.shared.set(c.count)
+		if err != nil {
+			c.finish(now)
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			c.failed = true
+			return err
+		}
+	}
+}
+
+// timeout is how long the open block may still wait for packets.
+func (c *capture) timeout() time.Duration {
+	if c.open == nil || c.open.empty() {
+		if c.overrun > 0 {
+			return blockAge
+		}
+		return nfq.Forever
+	}
+	return max(c.opened.Add(blockAge).Sub(c.clock.Now()), 0)
+}
+
+// serve gives a batch its verdicts and notes what there is to note. The block
+// before the batch is handed over only now, since the batch may tell that some
+// of its packets were lost.
+func (c *capture) serve(b nfq.Batch, now pkt.Time) error {
+	if c.open != nil {
+		for _, id := range b.Gone {
+			c.open.markLost(id)
+		}
+	}
+	if c.open != nil && (now.Sub(c.opened) >= blockAge || len(c.open.entries)+len(b.Packets) > blockPackets) {
+		c.handOver()
+	}
+	err := c.accept(b.Packets)
+	done := c.clock.Now()
+	if b.Loss.Any() {
+		c.count.add(b.Loss)
+		c.noteLoss(b.Loss, now)
+	}
+	if err != nil || len(b.Packets) == 0 {
+		c.noteOverrun(now)
+		return err
+	}
+	_ = c.batches.RecordValue(int64(len(b.Packets)))
+	_ = c.latency.RecordValues(min(int64(done.Sub(now)), maxLatency), int64(len(b.Packets)))
+	c.take(b.Packets, now, done)
+	return nil
+}
+
+// accept lets all packets pass. Each has a verdict of its own, although one for
+// the whole batch would do: that one costs as much and hides packets that the
+// kernel has given up meanwhile.
+func (c *capture) accept(ps []nfq.Packet) error {
+	if len(ps) == 0 {
+		return nil
+	}
+	c.verdicts = c.verdicts[:0]
+	for i := range ps {
+		c.verdicts = append(c.verdicts, nfq.Verdict{ID: ps[i].ID, Action: nfq.Accept})
+	}
+	return c.q.Send(c.verdicts)
+}
+
+// take copies the packets of a batch into the open block, or counts them where
+// the ring is full.
+func (c *capture) take(ps []nfq.Packet, now, done pkt.Time) {
+	if c.limit > 0 {
+		left := c.limit - c.count.Packets
+		ps = ps[:min(uint64(len(ps)), left)]
+	}
+	c.count.Packets += uint64(len(ps))
+	for i := range ps {
+		c.count.Bytes += uint64(ps[i].Len)
+	}
+	if len(ps) > 0 && c.ready(now) {
+		for i := range ps {
+			c.open.add(&ps[i], c.ring.snap, now, done)
+		}
+	} else {
+		c.overrun += uint64(len(ps))
+		c.count.Losses.Records += uint64(len(ps))
+	}
+	if c.limitReached() {
+		c.q.Shutdown()
+	}
+}
+
+func (c *capture) limitReached() bool { return c.limit > 0 && c.count.Packets >= c.limit }
+
+// ready makes sure that there is an open block, or says that there cannot be.
+func (c *capture) ready(now pkt.Time) bool {
+	if c.open == nil {
+		if c.open = c.ring.take(); c.open == nil {
+			return false
+		}
+		c.opened = now
+		c.noteOverrun(now)
+	}
+	return true
+}
+
+// handOver gives the open block to the writer. The channel has room for every
+// block there is.
+func (c *capture) handOver() {
+	c.ring.full <- c.open
+	c.open = nil
+}
+
+// finish hands over what is left.
+func (c *capture) finish(now pkt.Time) {
+	c.noteOverrun(now)
+	if c.open != nil {
+		c.handOver()
+	}
+}
+
+// noteOverrun writes down the records dropped so far, once there is room.
+func (c *capture) noteOverrun(now pkt.Time) {
+	if c.overrun == 0 {
+		return
+	}
+	n := c.overrun
+	c.overrun = 0
+	if !c.event(overrunEvent(now, n)) {
+		c.overrun = n
+	}
+}
+
+func overrunEvent(now pkt.Time, n uint64) traces.Event {
+	return traces.Event{Time: now, Kind: traces.WriterOverrun, Count: n, Text: "the trace is written too slowly"}
+}
+
+// noteLoss writes down what a batch lost.
+func (c *capture) noteLoss(l nfq.Loss, now pkt.Time) {
+	for _, e := range [...]traces.Event{
+		{Kind: traces.ENOBUFS, Count: l.Overflows, Text: "receive buffer full"},
+		{Kind: traces.IDGap, Count: l.Missing},
+		{Kind: traces.KernelFlush, Count: l.Gone},
+		{Kind: traces.Undecodable, Count: l.Unparsed},
+		{Kind: traces.Note, Count: l.Refused, Text: "verdicts refused"},
+	} {
+		if e.Count > 0 {
+			if e.Kind == traces.ENOBUFS {
+				e.Count = 0 // reports, not packets; a gap in the ids counts those
+			}
+			e.Time = now
+			c.event(e)
+		}
+	}
+}
+
+// maxEvents bounds the events of one block. Their counts are in the summary
+// whatever happens.
+const maxEvents = 256
+
+// event puts e behind the packets of the open block and reports whether it
+// could.
+func (c *capture) event(e traces.Event) bool {
+	if !c.ready(e.Time) || len(c.open.events) >= maxEvents {
+		return false
+	}
+	c.open.events = append(c.open.events, placedEvent{len(c.open.entries), e})
+	return true
+}

@@ -1,0 +1,105 @@
+// Package record is the capture loop: it takes packets from an NFQUEUE, lets
+// every one of them pass at once, and writes down what it saw.
+//
+//	queue ──► capture (one thread) ──► ring of blocks ──► write (decode, traces.Writer)
+//	  ▲           │ verdicts               bounded
+//	  └───────────┘
+//
+// Packets come first. They get their verdicts before anything else happens to
+// them, and where the disk is too slow or full it is records that are dropped,
+// never packets; the trace and the [Summary] say how many.
+package record
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/uqtool/uq/record/nfq"
+	"github.com/uqtool/uq/traces"
+)
+
+// Queue is what the loop needs of an nfq.Queue.
+type Queue interface {
+	Receive(timeout time.Duration) (nfq.Batch, error)
+	Send([]nfq.Verdict) error
+	Shutdown()
+}
+
+var _ Queue = (*nfq.Queue)(nil)
+
+// DefaultBuffer is the length of the ring in packets when none is given: at
+// 200 000 packets a second the disk may pause for a third of a second.
+const DefaultBuffer = 1 << 16
+
+// Options change a recording. Clock is needed; zero for the rest is the default.
+type Options struct {
+	// Clock is the trace's time line; its anchor belongs into the header.
+	Clock Clock
+	// CopyRange is the queue's, in bytes.
+	CopyRange int
+	// MTU is what the segments of super-packets are estimated with.
+	MTU int
+	// Buffer is how many packets may wait for the disk; 0 means DefaultBuffer.
+	// Each takes about 80 bytes and the copy range.
+	Buffer int
+	// Packets ends the recording after so many; 0 has no limit.
+	Packets uint64
+	// Progress, if not nil, is called about four times a second, from another
+	// goroutine.
+	Progress func(Progress)
+	// KernelState, if not nil, reads the kernel's account of the queue, which
+	// tells losses that nothing else does. Errors are taken as "cannot know".
+	KernelState func() (nfq.KernelState, error)
+}
+
+// Run records from q to w until ctx is done, the packet limit is reached or
+// something breaks, and closes w. It leaves closing q to the caller. When ctx
+// is done it first lets pass what is queued; the cause of ctx is written to the
+// trace as the reason of the end.
+//
+// A trace that cannot be written does not end the recording: the error is kept
+// and returned at the end. The Summary is complete in any case.
+func Run(ctx context.Context, q Queue, w *traces.Writer, o Options) (Summary, error) {
+	if o.CopyRange <= 0 {
+		o.CopyRange = nfq.DefaultCopyRange
+	}
+	if o.Buffer <= 0 {
+		o.Buffer = DefaultBuffer
+	}
+	shared := &counters{}
+	ring := newRing(o.Buffer, o.CopyRange)
+	c := newCapture(q, ring, shared, o)
+	wr := newWriter(w, ring, shared, o)
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		wr.run()
+	}()
+
+	stop := context.AfterFunc(ctx, q.Shutdown)
+	defer stop()
+	captureErr := c.run()
+	<-written
+
+	why := c.why(ctx, captureErr)
+	wr.overrun(c.overrun)
+	wr.close(why, captureErr == nil)
+	return summarize(c, wr, why), errors.Join(captureErr, wr.failure())
+}
+
+// why words the reason of the end.
+func (c *capture) why(ctx context.Context, err error) string {
+	switch cause := context.Cause(ctx); {
+	case err != nil:
+		return err.Error()
+	case c.limitReached():
+		return fmt.Sprintf("limit of %d packets", c.limit)
+	case errors.Is(cause, context.DeadlineExceeded):
+		return "duration over"
+	case cause != nil && !errors.Is(cause, context.Canceled):
+		return cause.Error()
+	}
+	return "stopped"
+}

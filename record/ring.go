@@ -1,0 +1,102 @@
+package record
+
+import (
+	"github.com/uqtool/uq/record/nfq"
+	"github.com/uqtool/uq/sim/pkt"
+	"github.com/uqtool/uq/traces"
+)
+
+const (
+	// blockPackets is how many packets a block takes.
+	blockPackets = 1024
+	// maxSnap is the most bytes of a packet that the decoder gets to see,
+	// whatever the copy range: no headers are longer.
+	maxSnap = 512
+)
+
+// entry is one packet between the two goroutines. It holds no pointer, so that
+// the collector has nothing to look for in a block.
+type entry struct {
+	time, verdict pkt.Time
+	kernelTime    int64 // ns since 1970, or 0
+	id            uint32
+	len           uint32
+	mark          uint32
+	inDev, outDev uint32
+	info          nfq.SkbInfo
+	off           uint32 // in block.bytes
+	seen          uint16 // bytes there
+	hook          uint8
+	lost          bool // the kernel had given it up
+}
+
+// placedEvent is an event before entry number at.
+type placedEvent struct {
+	at int
+	traces.Event
+}
+
+// block is a stretch of the capture. It belongs to the goroutine that took it
+// out of a channel of the ring.
+type block struct {
+	entries []entry
+	bytes   []byte
+	events  []placedEvent
+}
+
+func (b *block) reset() {
+	b.entries, b.bytes, b.events = b.entries[:0], b.bytes[:0], b.events[:0]
+}
+
+func (b *block) empty() bool { return len(b.entries) == 0 && len(b.events) == 0 }
+
+// add copies p, of which at most snap bytes. There must be room.
+func (b *block) add(p *nfq.Packet, snap int, at, verdict pkt.Time) {
+	seen := p.Payload[:min(len(p.Payload), snap)]
+	b.entries = append(b.entries, entry{
+		time: at, verdict: verdict, kernelTime: p.KernelTime,
+		id: p.ID, len: p.Len, mark: p.Mark, inDev: p.InDev, outDev: p.OutDev, info: p.Info,
+		off: uint32(len(b.bytes)), seen: uint16(len(seen)), hook: p.Hook,
+	})
+	b.bytes = append(b.bytes, seen...)
+}
+
+// markLost notes that the verdict for id came too late, if id is in the block.
+func (b *block) markLost(id uint32) {
+	for i := len(b.entries) - 1; i >= 0; i-- {
+		if b.entries[i].id == id {
+			b.entries[i].lost = true
+			return
+		}
+	}
+}
+
+// ring hands blocks from the capture to the writer and back. Their number is
+// fixed.
+type ring struct {
+	free, full chan *block
+	snap       int
+}
+
+func newRing(packets, copyRange int) *ring {
+	n := max((packets+blockPackets-1)/blockPackets, 2)
+	r := &ring{free: make(chan *block, n), full: make(chan *block, n), snap: min(copyRange, maxSnap)}
+	for range n {
+		r.free <- &block{
+			entries: make([]entry, 0, blockPackets),
+			bytes:   make([]byte, 0, blockPackets*r.snap),
+		}
+	}
+	return r
+}
+
+// take returns an empty block, or nil if all are waiting to be written.
+func (r *ring) take() *block {
+	select {
+	case b := <-r.free:
+		b.reset()
+		return b
+	default:
+		return nil
+	}
+}

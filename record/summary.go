@@ -1,0 +1,165 @@
+package record
+
+import (
+	"sync"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"github.com/uqtool/uq/record/nfq"
+	"github.com/uqtool/uq/traces"
+)
+
+// Losses counts what a recording missed, by kind.
+type Losses struct {
+	// Missing counts packets that the kernel could not deliver: dropped, or
+	// passed unseen under fail-open.
+	Missing uint64 `json:"missing"`
+	// Overflows counts the kernel's reports of a full receive buffer; the
+	// packets are among Missing.
+	Overflows uint64 `json:"overflows"`
+	// QueueFull counts packets dropped because the kernel's queue was full;
+	// where the kernel does not tell, it stays 0.
+	QueueFull uint64 `json:"queue_full"`
+	// Gone counts packets that the kernel gave up before their verdict.
+	Gone uint64 `json:"gone"`
+	// Refused counts verdicts refused for another reason.
+	Refused uint64 `json:"refused"`
+	// Unparsed counts messages that could not be read.
+	Unparsed uint64 `json:"unparsed"`
+	// Records counts packets that passed but are not in the trace, because the
+	// disk was too slow or failed.
+	Records uint64 `json:"records"`
+}
+
+// Any says whether anything was lost.
+func (l Losses) Any() bool { return l != Losses{} }
+
+// byKind gives the losses the names the trace's events have. Overflows are
+// reports, not packets, and not listed.
+func (l Losses) byKind() map[string]uint64 {
+	m := map[string]uint64{}
+	for _, k := range []struct {
+		kind traces.EventKind
+		n    uint64
+	}{
+		{traces.IDGap, l.Missing}, {traces.QueueFull, l.QueueFull}, {traces.KernelFlush, l.Gone},
+		{traces.Undecodable, l.Unparsed}, {traces.WriterOverrun, l.Records},
+	} {
+		if k.n > 0 {
+			m[k.kind.String()] = k.n
+		}
+	}
+	return m
+}
+
+// Counts is what the capture has seen so far.
+type Counts struct {
+	Packets uint64 `json:"packets"`
+	// Bytes is from layer 3 up.
+	Bytes  uint64 `json:"bytes"`
+	Losses Losses `json:"losses"`
+}
+
+func (c *Counts) add(l nfq.Loss) {
+	c.Losses.Missing += l.Missing
+	c.Losses.Overflows += l.Overflows
+	c.Losses.Gone += l.Gone
+	c.Losses.Refused += l.Refused
+	c.Losses.Unparsed += l.Unparsed
+}
+
+// counters passes Counts from the capture to the writer.
+type counters struct {
+	mu sync.Mutex
+	c  Counts
+}
+
+func (s *counters) set(c Counts) {
+	s.mu.Lock()
+	s.c = c
+	s.mu.Unlock()
+}
+
+func (s *counters) get() Counts {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.c
+}
+
+// Progress is the state of a recording under way.
+type Progress struct {
+	Counts
+	// Elapsed is the time since the trace's time zero.
+	Elapsed time.Duration
+	// Written is what the trace's writer has done.
+	Written traces.WriterStats
+	// Err is set once the trace cannot be written any more.
+	Err error
+}
+
+func (wr *writer) report() Progress {
+	p := Progress{Counts: wr.shared.get(), Elapsed: time.Duration(wr.clock.Now()), Written: wr.w.Stats(), Err: wr.err}
+	p.Losses = wr.losses()
+	return p
+}
+
+// Summary is the account of a whole recording.
+type Summary struct {
+	Counts
+	// Segs is how many packets on the wire the recorded ones stand for.
+	Segs uint64 `json:"segs"`
+	// Records is how many packets are in the trace.
+	Records uint64 `json:"records"`
+	// DurationNs is from the trace's time zero to the end.
+	DurationNs int64 `json:"duration_ns"`
+	// PacketsPerSecond and BitsPerSecond are averages over the duration.
+	PacketsPerSecond float64 `json:"packets_per_second"`
+	BitsPerSecond    float64 `json:"bits_per_second"`
+	// FileBytes is the trace's size, and BytesPerPacket what a record took.
+	FileBytes      uint64  `json:"file_bytes"`
+	BytesPerPacket float64 `json:"bytes_per_packet"`
+	// Batch is in packets: how many came with one call.
+	Batch Distribution `json:"batch"`
+	// VerdictLatencyNs is from receipt to the end of the call that gave the
+	// verdict.
+	VerdictLatencyNs Distribution `json:"verdict_latency_ns"`
+	// Clean is false when an error ended the recording or its trace.
+	Clean bool `json:"clean"`
+	// Why is the reason of the end.
+	Why string `json:"why"`
+}
+
+// Distribution is a histogram in short.
+type Distribution struct {
+	Count int64   `json:"count"`
+	Mean  float64 `json:"mean"`
+	P50   int64   `json:"p50"`
+	P99   int64   `json:"p99"`
+	Max   int64   `json:"max"`
+}
+
+func distribution(h *hdrhistogram.Histogram) Distribution {
+	return Distribution{
+		Count: h.TotalCount(), Mean: h.Mean(), Max: h.Max(),
+		P50: h.ValueAtQuantile(50), P99: h.ValueAtQuantile(99),
+	}
+}
+
+func summarize(c *capture, wr *writer, why string) Summary {
+	p := wr.report()
+	s := Summary{
+		Counts: p.Counts, Segs: wr.segs, Records: p.Written.Records,
+		DurationNs: int64(p.Elapsed), FileBytes: p.Written.Bytes,
+		Batch: distribution(c.batches), VerdictLatencyNs: distribution(c.latency),
+		Clean: wr.err == nil && !c.failed, Why: why,
+	}
+	if sec := p.Elapsed.Seconds(); sec > 0 {
+		s.PacketsPerSecond = float64(s.Packets) / sec
+		s.BitsPerSecond = 8 * float64(s.Bytes) / sec
+	}
+	if s.Records > 0 {
+		s.BytesPerPacket = float64(s.FileBytes) / float64(s.Records)
+	}
+	return s
+}
