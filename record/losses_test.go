@@ -1,0 +1,247 @@
+package record
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/uqtool/uq/record/nfq"
+	"github.com/uqtool/uq/traces"
+)
+
+func TestLosses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := startRun(t, Options{}, nil)
+		r.q.Push(udpPackets(2)...)
+		synctest.Wait()
+		time.Sleep(time.Millisecond)
+		r.q.Miss(5)
+		r.q.Push(udpPackets(2)...)
+		synctest.Wait()
+		time.Sleep(time.Millisecond)
+		// Pushed and forgotten by the kernel before the loop wakes up.
+		r.q.Push(udpPackets(3)...)
+		r.q.Flush()
+		time.Sleep(time.Second)
+		r.end()
+		if r.err != nil {
+			t.Fatal(r.err)
+		}
+		recs, events, end, _ := read(t, r.out.Bytes())
+		if len(recs) != 7 {
+			t.Fatalf("%d records, want 7", len(recs))
+		}
+		for i, rec := range recs {
+			want := traces.Accept
+			if i >= 4 {
+				want = traces.Lost
+			}
+			if rec.Verdict != want {
+				t.Errorf("record %d: verdict %d, want %d", i, rec.Verdict, want)
+			}
+		}
+		wantEvents := []traces.Event{
+			{Time: 1e6, Kind: traces.ENOBUFS, Text: "receive buffer full"},
+			{Time: 1e6, Kind: traces.IDGap, Count: 5},
+			{Time: 2e6, Kind: traces.KernelFlush, Count: 3},
+		}
+		if d := cmp.Diff(wantEvents, events); d != "" {
+			t.Errorf("events (-want +got):\n%s", d)
+		}
+		if d := cmp.Diff(map[string]uint64{"id_gap": 5, "kernel_flush": 3}, end.Lost); d != "" {
+			t.Errorf("lost (-want +got):\n%s", d)
+		}
+		if want := (Losses{Missing: 5, Overflows: 1, Gone: 3}); r.sum.Losses != want || r.sum.Packets != 7 {
+			t.Errorf("summary %+v, want losses %+v", r.sum, want)
+		}
+	})
+}
+
+// What only the kernel knows: packets that found its queue full, and ids missing
+// after the last packet.
+func TestKernelState(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var state atomic.Pointer[nfq.KernelState]
+		state.Store(&nfq.KernelState{})
+		r := startRun(t, Options{KernelState: func() (nfq.KernelState, error) { return *state.Load(), nil }}, nil)
+		r.q.Push(udpPackets(2)...)
+		time.Sleep(300 * time.Millisecond)
+		state.Store(&nfq.KernelState{Full: 3})
+		time.Sleep(time.Second)
+		state.Store(&nfq.KernelState{Full: 4, Undelivered: 2})
+		r.end()
+		_, events, end, _ := read(t, r.out.Bytes())
+		want := []traces.Event{
+			{Time: 500e6, Kind: traces.QueueFull, Count: 3},
+			{Time: 1300e6, Kind: traces.QueueFull, Count: 1},
+			{Time: 1300e6, Kind: traces.IDGap, Count: 2, Text: "after the last packet"},
+		}
+		if d := cmp.Diff(want, events); d != "" {
+			t.Errorf("events (-want +got):\n%s", d)
+		}
+		if want := (Losses{Missing: 2, QueueFull: 4}); r.sum.Losses != want {
+			t.Errorf("losses %+v, want %+v", r.sum.Losses, want)
+		}
+		if d := cmp.Diff(map[string]uint64{"id_gap": 2, "queue_full": 4}, end.Lost); d != "" {
+			t.Errorf("lost (-want +got):\n%s", d)
+		}
+	})
+}
+
+// slowWriter takes a while for every write.
+type slowWriter struct {
+	w    io.Writer
+	each time.Duration
+}
+
+func (s *slowWriter) Write(b []byte) (int, error) {
+	time.Sleep(s.each)
+	return s.w.Write(b)
+}
+
+// A disk that is too slow costs records, not packets, and the trace says so.
+func TestSlowWriter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		start := time.Now()
+		r := startRun(t, Options{Buffer: 4096}, &slowWriter{&out, 500 * time.Millisecond})
+		const n = 200
+		for i := range n {
+			r.q.PushAfter(time.Duration(i)*10*time.Millisecond, udpPackets(500)...)
+		}
+		time.Sleep(3 * time.Second)
+		r.end()
+		if r.err != nil {
+			t.Fatal(r.err)
+		}
+		given := r.q.Given()
+		if len(given) != n*500 || r.q.Held() != 0 {
+			t.Errorf("%d verdicts, want %d", len(given), n*500)
+		}
+		for i, g := range given {
+			if want := time.Duration(500+i/500*10) * time.Millisecond; g.At.Sub(start) != want {
+				t.Fatalf("verdict %d at %v, want %v: the disk held up the packets", i, g.At.Sub(start), want)
+			}
+		}
+		recs, events, end, _ := read(t, out.Bytes())
+		var told uint64
+		for _, e := range events {
+			if e.Kind == traces.WriterOverrun {
+				told += e.Count
+			}
+		}
+		lost := r.sum.Losses.Records
+		if lost == 0 || uint64(len(recs))+lost != n*500 || told != lost || end.Lost["writer_overrun"] != lost || !end.Clean {
+			t.Errorf("%d records, %d lost, events tell %d, end %+v", len(recs), lost, told, end)
+		}
+	})
+}
+
+// failingWriter is a disk that is full after some bytes.
+type failingWriter struct {
+	room int
+	bytes.Buffer
+}
+
+var errDiskFull = errors.New("no space left on device")
+
+func (f *failingWriter) Write(b []byte) (int, error) {
+	if f.Len()+len(b) > f.room {
+		return 0, errDiskFull
+	}
+	return f.Buffer.Write(b)
+}
+
+func TestFailingWriter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var failed bool
+		w := &failingWriter{room: 1500}
+		r := startRun(t, Options{Progress: func(p Progress) { failed = failed || p.Err != nil }}, w)
+		for i := range 400 {
+			r.q.PushAfter(time.Duration(i)*10*time.Millisecond, udpPackets(100)...)
+		}
+		time.Sleep(5 * time.Second)
+		r.end()
+		if !errors.Is(r.err, errDiskFull) || !strings.Contains(r.err.Error(), "packets passed") {
+			t.Errorf("error %v", r.err)
+		}
+		if len(r.q.Given()) != 40000 || !failed || r.sum.Clean {
+			t.Errorf("%d verdicts, progress told %v, clean %v", len(r.q.Given()), failed, r.sum.Clean)
+		}
+		recs, _, _, ended := read(t, w.Bytes())
+		if ended || len(recs) == 0 || uint64(len(recs))+r.sum.Losses.Records > 40000 {
+			t.Errorf("%d records, ended %v, %+v", len(recs), ended, r.sum)
+		}
+	})
+}
+
+// A process killed at any moment leaves all but the last second.
+func TestFlush(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := startRun(t, Options{}, nil)
+		for i := range 1000 {
+			r.q.PushAfter(time.Duration(i)*10*time.Millisecond, udpPacket(1))
+		}
+		for range 9 {
+			time.Sleep(time.Second + time.Millisecond)
+			synctest.Wait()
+			recs, _, _, _ := read(t, r.out.Bytes())
+			now := r.opts.Clock.Now()
+			if age := now.Sub(recs[len(recs)-1].Time); age > time.Second {
+				t.Errorf("at %v the newest record on disk is %v old", now, age)
+			}
+		}
+		r.end()
+	})
+}
+
+// The queue's own failure ends the recording, and the trace says so.
+func TestQueueFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := startRun(t, Options{}, nil)
+		r.q.Push(udpPackets(3)...)
+		broken := errors.New("broken")
+		r.q.Fail(broken)
+		<-r.done
+		recs, _, end, _ := read(t, r.out.Bytes())
+		if !errors.Is(r.err, broken) || len(recs) != 3 || end.Clean || end.Why != "broken" || r.sum.Clean {
+			t.Errorf("error %v, %d records, end %+v, clean %v", r.err, len(recs), end, r.sum.Clean)
+		}
+	})
+}
+
+func TestSendFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := startRun(t, Options{}, nil)
+		r.q.SendErr = errors.New("no verdicts today")
+		r.q.Push(udpPackets(3)...)
+		<-r.done
+		recs, _, end, _ := read(t, r.out.Bytes())
+		if !errors.Is(r.err, r.q.SendErr) || len(recs) != 0 || end.Clean {
+			t.Errorf("error %v, %d records, end %+v", r.err, len(recs), end)
+		}
+	})
+}
+
+func TestPacketLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := startRun(t, Options{Packets: 100}, nil)
+		r.q.Push(udpPackets(150)...)
+		<-r.done
+		recs, _, end, _ := read(t, r.out.Bytes())
+		if r.err != nil || len(recs) != 100 || r.sum.Packets != 100 || end.Why != "limit of 100 packets" || r.sum.Losses.Any() {
+			t.Errorf("error %v, %d records, summary %+v", r.err, len(recs), r.sum)
+		}
+		if r.q.Held() != 0 {
+			t.Errorf("%d packets have no verdict", r.q.Held())
+		}
+	})
+}
+
