@@ -14,7 +14,7 @@ import (
 
 // capturing is a capture function under way. It is over when done is closed.
 type capturing struct {
-	stop   context.CancelFunc
+	stop   context.CancelCauseFunc
 	done   chan struct{}
 	result any
 	err    error
@@ -24,15 +24,11 @@ type capturing struct {
 // startCapture runs the capture function until it says that its queue is
 // bound.
 func (r *router) startCapture(f Capture) error {
-	devs, err := devices()
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancelCause(context.Background())
 	c := &capturing{stop: cancel, done: make(chan struct{})}
 	r.capture = c
 	bound := make(chan struct{})
-	l := &Lab{Config: *r.cfg, Rule: r.recordRule().String(), Devices: devs, Files: r.files,
+	l := &Lab{Config: *r.cfg, Rule: r.recordRule().String(), Files: r.files,
 		ready: sync.OnceFunc(func() { close(bound) }), counter: r.counter}
 	go func() {
 		defer close(c.done)
@@ -46,7 +42,7 @@ func (r *router) startCapture(f Capture) error {
 		if c.err == nil {
 			return errors.New("capture ended before its queue was ready")
 		}
-		return c.end()
+		return c.end(nil)
 	}
 }
 
@@ -64,10 +60,10 @@ func (r *router) counter() (nft.Counter, error) {
 // captureTimeout bounds how long a capture may take to write its last.
 const captureTimeout = 20 * time.Second
 
-// end stops the capture and waits for it. Its error comes once, from the first
-// call.
-func (c *capturing) end() error {
-	c.stop()
+// end stops the capture, telling it why, and waits for it. Its error comes
+// once, from the first call.
+func (c *capturing) end(why error) error {
+	c.stop(why)
 	if c.ended {
 		return nil
 	}

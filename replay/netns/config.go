@@ -49,7 +49,8 @@ type Config struct {
 	Congestion string `json:"congestion,omitempty"`
 
 	// CEMark, unless 0, has packets that a verdict gave this firewall mark leave
-	// with CE in their ECN field.
+	// with CE in their ECN field. Mark ECT packets only: TCP takes a SYN with CE
+	// for a broken path and gives ECN up.
 	CEMark uint32 `json:"ce_mark,omitempty"`
 
 	// Server, if any, runs in the server's namespace all the while.
@@ -117,20 +118,12 @@ func (c *Config) Scenario() (bottleneck string, sources []string, command string
 type Lab struct {
 	Config Config
 	// Rule is what will feed the queue, in nft's words.
-	Rule    string
-	Devices []Device
+	Rule string
 	// Files are Stdio.Extra, in order.
 	Files []*os.File
 
 	ready   func()
 	counter func() (nft.Counter, error)
-}
-
-// Device is a link of the router.
-type Device struct {
-	Index uint32
-	Name  string
-	MTU   int
 }
 
 // Ready says that the queue is bound. The rule goes in and the traffic starts
@@ -143,7 +136,8 @@ func (l *Lab) Counter() (nft.Counter, error) { return l.counter() }
 
 // Capture serves the queue. It binds l.Config.Queue, calls l.Ready, gives
 // verdicts until ctx ends, and returns after the last. The traffic has stopped
-// when ctx ends, the network still stands. The result travels to Run's caller
+// when ctx ends, the network still stands; the cause of ctx says why it ended.
+// The result travels to Run's caller
 // as JSON. A capture that returns before ctx ends, by an error or because it
 // has seen enough, ends the lab.
 type Capture func(ctx context.Context, l *Lab) (result any, err error)

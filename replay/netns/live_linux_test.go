@@ -40,13 +40,31 @@ func TestMain(m *testing.M) {
 type captured struct {
 	Packets, Bytes uint64
 	Rule           string
-	Devices        int
+	Why            string
 	Counter        nft.Counter
 	Loss           nfq.Loss
+	// ECT counts packets of an ECN transport, and ECE TCP's echoes of CE.
+	ECT, ECE uint64
+}
+
+// lookAt counts what the headers of an IPv4 packet say about ECN, and returns
+// whether it may be marked.
+func (c *captured) lookAt(b []byte) (ect bool) {
+	if len(b) < 40 || b[0] != 0x45 {
+		return false
+	}
+	if ect = b[1]&3 != 0; ect {
+		c.ECT++
+	}
+	const tcp, syn, ece = 6, 0x02, 0x40
+	if flags := b[20+13]; b[9] == tcp && flags&syn == 0 && flags&ece != 0 {
+		c.ECE++
+	}
+	return ect
 }
 
 // acceptAll is the capture function of the tests: it accepts every packet at
-// once. A payload of "fail" makes it fail instead.
+// once, ECT ones with the CE mark if there is one. A payload of "fail" makes it fail instead.
 func acceptAll(ctx context.Context, l *Lab) (any, error) {
 	if string(l.Config.Payload) == `"fail"` {
 		return nil, errors.New("capture was told to fail")
@@ -57,19 +75,22 @@ func acceptAll(ctx context.Context, l *Lab) (any, error) {
 	}
 	defer context.AfterFunc(ctx, q.Shutdown)()
 	l.Ready()
-	c := &captured{Rule: l.Rule, Devices: len(l.Devices)}
+	c := &captured{Rule: l.Rule}
+	var verdicts []nfq.Verdict
 	for {
 		b, err := q.Receive(nfq.Forever)
 		c.Loss.Add(b.Loss)
 		for i := range b.Packets {
 			c.Packets++
 			c.Bytes += uint64(b.Packets[i].Len)
+			ect := c.lookAt(b.Packets[i].Payload)
+			verdicts = append(verdicts, nfq.Verdict{ID: b.Packets[i].ID, Action: nfq.Accept,
+				SetMark: ect && l.Config.CEMark != 0, Mark: l.Config.CEMark})
 		}
-		if n := len(b.Packets); n > 0 {
-			if err := q.Send([]nfq.Verdict{{ID: b.Packets[n-1].ID, Action: nfq.Accept, UpTo: true}}); err != nil {
-				return c, err
-			}
+		if err := q.Send(verdicts); err != nil {
+			return c, err
 		}
+		verdicts = verdicts[:0]
 		if errors.Is(err, io.EOF) {
 			break
 		}
@@ -82,6 +103,7 @@ func acceptAll(ctx context.Context, l *Lab) (any, error) {
 			return c, err
 		}
 	}
+	c.Why = context.Cause(ctx).Error()
 	c.Counter, err = l.Counter()
 	return c, errors.Join(err, q.Close())
 }
@@ -162,8 +184,8 @@ func TestLiveMixThroughBottleneck(t *testing.T) {
 			if bps < rate/4 || bps > rate*13/10 {
 				t.Errorf("TCP got %d bit/s through a bottleneck of %d", bps, rate)
 			}
-			if c.Packets == 0 || c.Loss.Any() || c.Devices != 2 {
-				t.Errorf("capture %+v: want packets, two devices and no loss", c)
+			if c.Packets == 0 || c.Loss.Any() || c.Why != "traffic finished" {
+				t.Errorf("capture %+v: want packets, no loss and a known end", c)
 			}
 			if c.Packets > c.Counter.Packets || c.Counter.Packets > c.Packets+50 {
 				t.Errorf("rule counted %d packets, capture %d", c.Counter.Packets, c.Packets)
@@ -201,6 +223,24 @@ func TestLiveBulkUsesGSO(t *testing.T) {
 	}
 	if c.Packets == 0 || c.Bytes/c.Packets < 2*MTU {
 		t.Errorf("capture %+v: want super-packets", c)
+	}
+}
+
+// TestLiveCEMark has the verdicts mark whatever is ECT: the receivers must have
+// seen CE, since they echo it.
+func TestLiveCEMark(t *testing.T) {
+	cfg := Config{Direction: Both, ECN: true, Bottleneck: &Bottleneck{Delay: 2 * time.Millisecond},
+		Traffic: &traffic.Mix{Name: "mix", Duration: 200 * time.Millisecond, Seed: 1}}
+	if _, c, _ := runLab(t, cfg); c.ECT == 0 || c.ECE != 0 {
+		t.Errorf("unmarked: %d ECT packets, %d echoes: want some and none", c.ECT, c.ECE)
+	}
+	cfg.CEMark = 0x75
+	if _, c, _ := runLab(t, cfg); c.ECT == 0 || c.ECE == 0 {
+		t.Errorf("marked: %d ECT packets, %d echoes: want some of either", c.ECT, c.ECE)
+	}
+	cfg.ECN = false
+	if _, c, _ := runLab(t, cfg); c.ECT != 0 || c.ECE != 0 {
+		t.Errorf("without ECN: %d ECT packets, %d echoes: want none", c.ECT, c.ECE)
 	}
 }
 

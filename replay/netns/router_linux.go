@@ -35,6 +35,7 @@ type router struct {
 
 	capture *capturing // nil without one
 	started bool       // the client has been told to start
+	why     error      // the capture is told why it ends
 	result  Result
 }
 
@@ -242,17 +243,23 @@ func (r *router) wait(ctx context.Context) error {
 	}
 	select {
 	case m := <-r.client.done:
+		r.why = errors.New("command finished")
+		if r.cfg.Traffic != nil {
+			r.why = errors.New("traffic finished")
+		}
 		return r.clientDone(m)
 	case m := <-r.server.done:
 		r.server.got = true
-		return fmt.Errorf("server ended: %s", m.Err)
+		r.why = fmt.Errorf("server ended: %s", m.Err)
+		return r.why
 	case <-ctx.Done():
-		r.result.Interrupted = true
+		r.result.Interrupted, r.why = true, errors.New("interrupted")
 		return nil
 	case <-captured:
 		return nil // quiesce has its error
 	case err := <-delayed:
 		r.delay.done <- err // for stop
+		r.why = err
 		return err
 	}
 }
@@ -280,7 +287,7 @@ func (r *router) quiesce() error {
 		}
 	}
 	if c := r.capture; c != nil {
-		errs = append(errs, c.end())
+		errs = append(errs, c.end(r.why))
 		var merr, cerr error
 		r.result.Capture, merr = c.marshal()
 		r.result.Queued, cerr = r.counter()
@@ -322,7 +329,7 @@ func (c *child) stop() (m message, ok bool) {
 func (r *router) tearDown() error {
 	var errs []error
 	if c := r.capture; c != nil {
-		errs = append(errs, c.end())
+		errs = append(errs, c.end(errors.New("the lab broke")))
 	}
 	if r.delay != nil {
 		_, err := r.delay.stop()

@@ -210,16 +210,3 @@ func readShaper(links []string) (*Shaper, error) {
 	}
 	return sum, nil
 }
-
-// devices lists the router's links.
-func devices() ([]Device, error) {
-	var out []Device
-	for _, name := range []string{toClient, toServer} {
-		l, err := netlink.LinkByName(name)
-		if err != nil {
-			return nil, fmt.Errorf("find %s: %w", name, err)
-		}
-		out = append(out, Device{Index: uint32(l.Attrs().Index), Name: name, MTU: l.Attrs().MTU})
-	}
-	return out, nil
-}
