@@ -97,7 +97,7 @@ func (c *capture) serve(b nfq.Batch, now pkt.Time) error {
 	err := c.accept(b.Packets)
 	done := c.clock.Now()
 	if b.Loss.Any() {
-		c.count.add(b.Loss)
+		c.count.Add(b.Loss)
 		c.noteLoss(b.Loss, now)
 	}
 	if err != nil || len(b.Packets) == 0 {
@@ -184,31 +184,15 @@ func (c *capture) noteOverrun(now pkt.Time) {
 	}
 	n := c.overrun
 	c.overrun = 0
-	if !c.event(overrunEvent(now, n)) {
+	if !c.event(OverrunEvent(now, n)) {
 		c.overrun = n
 	}
 }
 
-func overrunEvent(now pkt.Time, n uint64) traces.Event {
-	return traces.Event{Time: now, Kind: traces.WriterOverrun, Count: n, Text: "the trace is written too slowly"}
-}
-
 // noteLoss writes down what a batch lost.
 func (c *capture) noteLoss(l nfq.Loss, now pkt.Time) {
-	for _, e := range [...]traces.Event{
-		{Kind: traces.ENOBUFS, Count: l.Overflows, Text: "receive buffer full"},
-		{Kind: traces.IDGap, Count: l.Missing},
-		{Kind: traces.KernelFlush, Count: l.Gone},
-		{Kind: traces.Undecodable, Count: l.Unparsed},
-		{Kind: traces.Note, Count: l.Refused, Text: "verdicts refused"},
-	} {
-		if e.Count > 0 {
-			if e.Kind == traces.ENOBUFS {
-				e.Count = 0 // reports, not packets; a gap in the ids counts those
-			}
-			e.Time = now
-			c.event(e)
-		}
+	for _, e := range LossEvents(now, l) {
+		c.event(e)
 	}
 }
 

@@ -83,19 +83,20 @@ func Run(ctx context.Context, q Queue, w *traces.Writer, o Options) (Summary, er
 	captureErr := c.run()
 	<-written
 
-	why := c.why(ctx, captureErr)
+	why := Why(ctx, captureErr)
+	if captureErr == nil && c.limitReached() {
+		why = fmt.Sprintf("limit of %d packets", c.limit)
+	}
 	wr.overrun(c.overrun)
 	wr.close(why, captureErr == nil)
 	return summarize(c, wr, why), errors.Join(captureErr, wr.failure())
 }
 
-// why words the reason of the end.
-func (c *capture) why(ctx context.Context, err error) string {
+// Why words the reason of a run's end: its error, or the cause of ctx.
+func Why(ctx context.Context, err error) string {
 	switch cause := context.Cause(ctx); {
 	case err != nil:
 		return err.Error()
-	case c.limitReached():
-		return fmt.Sprintf("limit of %d packets", c.limit)
 	case errors.Is(cause, context.DeadlineExceeded):
 		return "duration over"
 	case cause != nil && !errors.Is(cause, context.Canceled):

@@ -7,6 +7,7 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"github.com/uqtool/uq/record/nfq"
+	"github.com/uqtool/uq/sim/pkt"
 	"github.com/uqtool/uq/traces"
 )
 
@@ -35,9 +36,9 @@ type Losses struct {
 // Any says whether anything was lost.
 func (l Losses) Any() bool { return l != Losses{} }
 
-// byKind gives the losses the names the trace's events have. Overflows are
+// ByKind gives the losses the names the trace's events have. Overflows are
 // reports, not packets, and not listed.
-func (l Losses) byKind() map[string]uint64 {
+func (l Losses) ByKind() map[string]uint64 {
 	m := map[string]uint64{}
 	for _, k := range []struct {
 		kind traces.EventKind
@@ -61,7 +62,8 @@ type Counts struct {
 	Losses Losses `json:"losses"`
 }
 
-func (c *Counts) add(l nfq.Loss) {
+// Add counts what a batch lost.
+func (c *Counts) Add(l nfq.Loss) {
 	c.Losses.Missing += l.Missing
 	c.Losses.Overflows += l.Overflows
 	c.Losses.Gone += l.Gone
@@ -139,7 +141,8 @@ type Distribution struct {
 	Max   int64   `json:"max"`
 }
 
-func distribution(h *hdrhistogram.Histogram) Distribution {
+// Distribute puts h in short.
+func Distribute(h *hdrhistogram.Histogram) Distribution {
 	return Distribution{
 		Count: h.TotalCount(), Mean: h.Mean(), Max: h.Max(),
 		P50: h.ValueAtQuantile(50), P99: h.ValueAtQuantile(99),
@@ -151,7 +154,7 @@ func summarize(c *capture, wr *writer, why string) Summary {
 	s := Summary{
 		Counts: p.Counts, Segs: wr.segs, Records: p.Written.Records,
 		DurationNs: int64(p.Elapsed), FileBytes: p.Written.Bytes,
-		Batch: distribution(c.batches), VerdictLatencyNs: distribution(c.latency),
+		Batch: Distribute(c.batches), VerdictLatencyNs: Distribute(c.latency),
 		Clean: wr.err == nil && !c.failed, Why: why,
 	}
 	if sec := p.Elapsed.Seconds(); sec > 0 {
@@ -162,4 +165,31 @@ func summarize(c *capture, wr *writer, why string) Summary {
 		s.BytesPerPacket = float64(s.FileBytes) / float64(s.Records)
 	}
 	return s
+}
+
+// OverrunEvent tells of n records dropped because the disk was too slow.
+func OverrunEvent(now pkt.Time, n uint64) traces.Event {
+	return traces.Event{Time: now, Kind: traces.WriterOverrun, Count: n, Text: "the trace is written too slowly"}
+}
+
+// LossEvents words what a batch lost.
+func LossEvents(now pkt.Time, l nfq.Loss) []traces.Event {
+	var es []traces.Event
+	for _, e := range [...]traces.Event{
+		{Kind: traces.ENOBUFS, Count: l.Overflows, Text: "receive buffer full"},
+		{Kind: traces.IDGap, Count: l.Missing},
+		{Kind: traces.KernelFlush, Count: l.Gone},
+		{Kind: traces.Undecodable, Count: l.Unparsed},
+		{Kind: traces.Note, Count: l.Refused, Text: "verdicts refused"},
+	} {
+		if e.Count == 0 {
+			continue
+		}
+		if e.Kind == traces.ENOBUFS {
+			e.Count = 0 // reports, not packets; a gap in the ids counts those
+		}
+		e.Time = now
+		es = append(es, e)
+	}
+	return es
 }

@@ -94,7 +94,7 @@ func (wr *writer) block(b *block) {
 
 func (wr *writer) packet(b *block, e *entry) {
 	r := &wr.rec
-	wr.dec.Decode(b.bytes[e.off:e.off+uint32(e.seen)], e.len, remarks(e.info), r)
+	wr.dec.Decode(b.bytes[e.off:e.off+uint32(e.seen)], e.len, Remarks(e.info), r)
 	wr.segs += uint64(r.Segs)
 	r.Time, r.VerdictTime = e.time, e.verdict
 	r.KernelTime = wr.clock.FromRealtime(e.kernelTime)
@@ -113,8 +113,8 @@ func (wr *writer) packet(b *block, e *entry) {
 	}
 }
 
-// remarks translates the kernel's bits.
-func remarks(k nfq.SkbInfo) traces.Info {
+// Remarks translates the kernel's bits.
+func Remarks(k nfq.SkbInfo) traces.Info {
 	var i traces.Info
 	if k&nfq.GSO != 0 {
 		i |= traces.GSO
@@ -136,7 +136,7 @@ func (wr *writer) event(e traces.Event) {
 // not put into a block any more.
 func (wr *writer) overrun(n uint64) {
 	if n > 0 {
-		wr.event(overrunEvent(wr.clock.Now(), n))
+		wr.event(OverrunEvent(wr.clock.Now(), n))
 	}
 }
 
@@ -172,7 +172,7 @@ func (wr *writer) close(why string, clean bool) {
 		wr.undeliveredTold = wr.undelivered - seen
 		wr.event(traces.Event{Time: wr.clock.Now(), Kind: traces.IDGap, Count: wr.undeliveredTold, Text: "after the last packet"})
 	}
-	end := traces.End{DurationNs: int64(wr.clock.Now()), Clean: clean, Why: why, Lost: wr.losses().byKind()}
+	end := traces.End{DurationNs: int64(wr.clock.Now()), Clean: clean, Why: why, Lost: wr.losses().ByKind()}
 	wr.keep(func() error { return wr.w.Close(end) })
 	if wr.progress != nil {
 		wr.progress(wr.report())

@@ -72,6 +72,7 @@ const (
 	Truncated       Info = 1 << 4 // headers reach beyond the copy range
 	Undecoded       Info = 1 << 5 // not an IP packet we could read: length only
 	SegsEstimated   Info = 1 << 6 // Segs computed from the MTU, not told by the kernel
+	Gone            Info = 1 << 7 // the kernel no longer had it when its verdict came
 )
 
 // Verdict is what became of a packet.
@@ -208,4 +209,28 @@ type End struct {
 	Clean bool `json:"clean"`
 	// Why is the reason of the end: "interrupted", "command finished", an error.
 	Why string `json:"why,omitempty"`
+	// Scheduled is set when a scheduler decided the verdicts live.
+	Scheduled *Scheduled `json:"scheduled,omitempty"`
+}
+
+// Scheduled closes the account of a live scheduler.
+type Scheduled struct {
+	// HorizonNs is until when it decided: packets undecided then were accepted
+	// with reason shutdown.
+	HorizonNs int64 `json:"horizon_ns"`
+	// Digest is that of all its decisions in order (egress.Digest).
+	Digest string `json:"digest"`
+}
+
+// Fill sets q's lengths, DS field and transport fields from the record, as a
+// queue would account for the packet on a link with a link-layer header of so
+// many bytes: every segment of a super-packet has headers of its own.
+func (r *Record) Fill(q *pkt.Packet, linkHeader int) {
+	n := uint32(r.Segs)
+	q.Len = r.Len + (n-1)*uint32(r.HdrLen) + n*uint32(linkHeader)
+	q.L3Len, q.Segs, q.HdrLen, q.DSField = r.Len, r.Segs, r.HdrLen, r.DSField
+	q.TCPFlags, q.Seq, q.Ack = 0, 0, 0
+	if r.Flow.Proto == pkt.ProtoTCP {
+		q.TCPFlags, q.Seq, q.Ack = r.L4Flags, r.Seq, r.Ack
+	}
 }

@@ -1,0 +1,323 @@
+package replay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"github.com/uqtool/uq/record"
+	"github.com/uqtool/uq/record/decode"
+	"github.com/uqtool/uq/record/nfq"
+	"github.com/uqtool/uq/sim/egress"
+	"github.com/uqtool/uq/sim/pkt"
+	"github.com/uqtool/uq/sim/report"
+	"github.com/uqtool/uq/traces"
+)
+
+// Timer says how the loop waits for a due time.
+type Timer string
+
+// The timers: sleep in the kernel; sleep until shortly before and then poll;
+// poll all the time, which costs a core.
+const (
+	Sleep  Timer = "sleep"
+	Hybrid Timer = "hybrid"
+	Spin   Timer = "spin"
+)
+
+// ParseTimer reads a timer's name.
+func ParseTimer(s string) (Timer, error) {
+	switch t := Timer(s); t {
+	case Sleep, Hybrid, Spin:
+		return t, nil
+	}
+	return "", fmt.Errorf("timer %q: want sleep, hybrid or spin", s)
+}
+
+// spinBefore is how long before a due time Hybrid stops sleeping: more than a
+// kernel timer usually oversleeps.
+const spinBefore = 100 * time.Microsecond
+
+// LiveOptions configure a Live. Clock and Scheduler are needed.
+type LiveOptions struct {
+	// Clock is the trace's time line.
+	Clock record.Clock
+	// Scheduler is what decides, as the trace's header has it.
+	Scheduler traces.Scheduler
+	// LinkHeader is the header's, in bytes.
+	LinkHeader int
+	// MTU is what the segments of super-packets are estimated with.
+	MTU int
+	// CEMark is the firewall mark (a single bit) that makes a rule behind the
+	// queue set CE.
+	CEMark uint32
+	// Timer is how to wait; Hybrid when empty.
+	Timer Timer
+	// Flows is how many flows the report tells apart; 0 is report.DefaultFlows.
+	Flows int
+	// Packets ends the run after so many arrivals; 0 has no limit.
+	Packets uint64
+	// OnArrival, if not nil, is called in the loop with each packet as it was
+	// received and its number, before the port sees it.
+	OnArrival func(id uint64, p *nfq.Packet, at pkt.Time)
+	// Progress, if not nil, is called about four times a second, from another
+	// goroutine.
+	Progress func(record.Progress)
+}
+
+// Live schedules the packets of a queue.
+type Live struct {
+	q     record.Queue
+	opt   LiveOptions
+	port  *egress.Port
+	pool  pkt.Pool
+	dec   *decode.Decoder
+	flows map[pkt.FlowKey]*pkt.Flow
+	held  held
+	out   []nfq.Verdict
+	sent  []uint64 // ids of the packets in out
+	round uint64
+	full  int // reads of a full batch in a row
+	log   *journal
+
+	collector *report.Collector
+	result    Result
+	arrivals  uint64
+	lateness  *hdrhistogram.Histogram
+}
+
+// Result is what a live run measured beside its decisions.
+type Result struct {
+	// Run is the port's report, with the numbers a simulation has.
+	Run *report.Run `json:"run"`
+	// Counts are the packets that came and what was lost.
+	record.Counts
+	// Segs is how many packets on the wire those stand for.
+	Segs uint64 `json:"segs"`
+	// Lateness is from the due time of a verdict to when it was handed over, in
+	// nanoseconds.
+	Lateness record.Distribution `json:"release_lateness_ns"`
+	// Unfinished packets were still held at the end, and accepted.
+	Unfinished uint64 `json:"unfinished"`
+	// Horizon is until when the port decided.
+	Horizon pkt.Time `json:"horizon_ns"`
+}
+
+// NewLive prepares a run over q. A configuration that cannot be read is an
+// error.
+func NewLive(q record.Queue, opt LiveOptions) (*Live, error) {
+	if opt.Timer == "" {
+		opt.Timer = Hybrid
+	}
+	if opt.Flows == 0 {
+		opt.Flows = report.DefaultFlows
+	}
+	l := &Live{
+		q: q, opt: opt, dec: decode.New(opt.MTU), flows: map[pkt.FlowKey]*pkt.Flow{},
+		collector: report.NewCollector(opt.Flows), lateness: hdrhistogram.New(1, int64(time.Minute), 3),
+	}
+	port, err := NewPort(opt.Scheduler, egress.Tee(l.collector, (*decisions)(l)), &l.pool)
+	l.port = port
+	return l, err
+}
+
+// Run schedules until ctx is done, the packet limit is reached or something
+// breaks, writes arrivals and decisions to w and closes it. Packets still held
+// at the end are accepted at once. Closing q is left to the caller.
+func (l *Live) Run(ctx context.Context, w *traces.Writer) (Result, error) {
+	l.log = startJournal(w, l.opt.Clock, l.opt.Progress)
+	stop := context.AfterFunc(ctx, l.q.Shutdown)
+	defer stop()
+	err := l.loop()
+	end := traces.End{
+		Clean: err == nil, Why: record.Why(ctx, err),
+		Scheduled: &traces.Scheduled{HorizonNs: int64(l.port.Now()), Digest: l.collector.Digest.String()},
+	}
+	counts, werr := l.log.close(end)
+	l.result.Counts, l.result.Segs = counts, l.log.segs
+	l.result.Run = report.NewRun(l.port, l.collector)
+	l.result.Lateness = record.Distribute(l.lateness)
+	l.result.Horizon = l.port.Now()
+	return l.result, errors.Join(err, werr)
+}
+
+func (l *Live) loop() error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	for {
+		b, err := l.q.Receive(l.timeout())
+		now := l.opt.Clock.Now()
+		l.advanceRound(len(b.Packets))
+		l.settle(b, now)
+		for i := range b.Packets {
+			l.arrive(&b.Packets[i], now)
+		}
+		l.port.Advance(now)
+		if sendErr := l.send(); err == nil {
+			err = sendErr
+		}
+		if err != nil {
+			l.finish()
+			if errors.Is(err, io.EOF) {
+				err = nil
+			}
+			return err
+		}
+		if l.opt.Packets > 0 && l.arrivals >= l.opt.Packets {
+			l.q.Shutdown()
+		}
+	}
+}
+
+// advanceRound counts the times the socket was read empty. Only then is it
+// known that what the kernel said to earlier verdicts has arrived; under a load
+// that never lets it run empty, many reads stand for one.
+func (l *Live) advanceRound(packets int) {
+	if l.full++; packets < nfq.BatchSize || l.full == fullReads {
+		l.full = 0
+		l.round++
+	}
+}
+
+// fullReads times nfq.BatchSize is more messages than a usual receive buffer
+// holds.
+const fullReads = 128
+
+// timeout is how long the loop may wait for packets.
+func (l *Live) timeout() time.Duration {
+	next, now := l.port.Next(), l.opt.Clock.Now()
+	wait := nfq.Forever
+	if next != pkt.Never {
+		wait = max(next.Sub(now), 0)
+	}
+	switch {
+	case l.opt.Timer == Spin && wait != nfq.Forever:
+		wait = 0
+	case l.opt.Timer == Hybrid && wait != nfq.Forever:
+		wait = max(wait-spinBefore, 0)
+	}
+	if age, open := l.log.age(now); (open || l.held.n > 0) && (wait < 0 || wait > pageAge-age) {
+		wait = max(pageAge-age, 0)
+	}
+	return wait
+}
+
+// settle takes in what the kernel told about earlier verdicts, and writes down
+// the packets it had its say on.
+func (l *Live) settle(b nfq.Batch, now pkt.Time) {
+	for _, id := range b.Gone {
+		l.held.gone(id)
+	}
+	for e := l.held.settled(l.round); e != nil; e = l.held.settled(l.round) {
+		l.log.record(&e.rec, now)
+		l.held.pop()
+	}
+	if b.Loss.Any() {
+		l.log.loss(b.Loss, now)
+	}
+	l.log.age(now)
+}
+
+// arrive hands a packet to the port.
+func (l *Live) arrive(p *nfq.Packet, now pkt.Time) {
+	id, e := l.held.push()
+	e.nfqID = p.ID
+	r := &e.rec
+	l.dec.Decode(p.Payload, p.Len, record.Remarks(p.Info), r)
+	r.Time, r.KernelTime, r.Mark = now, l.opt.Clock.FromRealtime(p.KernelTime), p.Mark
+	r.Path = traces.Path{Hook: p.Hook, InDev: p.InDev, OutDev: p.OutDev}
+	l.arrivals++
+	l.log.count(r)
+	if l.opt.OnArrival != nil {
+		l.opt.OnArrival(id, p, now)
+	}
+	q := l.pool.Get()
+	q.ID, q.Arrival = id, now
+	q.Flow = l.flow(&r.Flow)
+	r.Fill(q, l.opt.LinkHeader)
+	l.port.Enqueue(now, q)
+}
+
+// flow is the port's flow of a key: the same as a traces.Source makes of the
+// records, which numbers them in the same order.
+func (l *Live) flow(k *pkt.FlowKey) *pkt.Flow {
+	if f := l.flows[*k]; f != nil {
+		return f
+	}
+	if len(l.flows) >= traces.MaxFlows {
+		return pkt.NewFlow(*k, pkt.OtherFlows, l.opt.Scheduler.Seed)
+	}
+	f := pkt.NewFlow(*k, uint32(len(l.flows)), l.opt.Scheduler.Seed)
+	l.flows[*k] = f
+	return f
+}
+
+// decisions is the Live as the port's Sink: events become verdicts.
+type decisions Live
+
+// Event implements egress.Sink.
+func (d *decisions) Event(ev egress.Event) {
+	e := d.held.at(ev.Packet.ID)
+	switch ev.Kind {
+	case egress.Mark:
+		e.rec.Reason = ev.Reason
+	case egress.Dequeue:
+		e.rec.Dequeued = ev.Time
+	case egress.Deliver:
+		v := nfq.Verdict{ID: e.nfqID, Action: nfq.Accept}
+		verdict := traces.Accept
+		if ev.Packet.Mark != pkt.NoReason {
+			verdict = traces.MarkCE
+			v.SetMark, v.Mark = true, e.rec.Mark|d.opt.CEMark
+		}
+		e.decide(verdict, pkt.NoReason, ev.Time)
+		d.out, d.sent = append(d.out, v), append(d.sent, ev.Packet.ID)
+	case egress.Drop:
+		e.decide(traces.Drop, ev.Reason, ev.Time)
+		d.out, d.sent = append(d.out, nfq.Verdict{ID: e.nfqID, Action: nfq.Drop}), append(d.sent, ev.Packet.ID)
+	}
+}
+
+// send gives the verdicts decided since the last call, in the order of the
+// decisions, and measures how late they are.
+func (l *Live) send() error {
+	if len(l.out) == 0 {
+		return nil
+	}
+	err := l.q.Send(l.out)
+	now := l.opt.Clock.Now()
+	for _, id := range l.sent {
+		e := l.held.at(id)
+		e.round, e.rec.VerdictTime = l.round, now
+		if e.rec.Due != traces.NoTime {
+			_ = l.lateness.RecordValue(min(int64(now-e.rec.Due), int64(time.Minute)))
+		}
+	}
+	l.out, l.sent = l.out[:0], l.sent[:0]
+	return err
+}
+
+// finish accepts what is still held, which the port did not decide, and writes
+// everything down. An error here changes nothing: the queue is ending.
+func (l *Live) finish() {
+	l.held.undecided(func(e *entry) {
+		e.rec.Verdict, e.rec.Reason = traces.Accept, pkt.Shutdown
+		e.rec.Dequeued = traces.NoTime
+		l.out = append(l.out, nfq.Verdict{ID: e.nfqID, Action: nfq.Accept})
+		l.result.Unfinished++
+	})
+	_ = l.q.Send(l.out)
+	now := l.opt.Clock.Now()
+	for ; l.held.n > 0; l.held.pop() {
+		e := l.held.at(l.held.base)
+		if e.rec.VerdictTime == traces.NoTime {
+			e.rec.VerdictTime = now
+		}
+		l.log.record(&e.rec, now)
+	}
+}
