@@ -112,6 +112,9 @@ func (r *Reader) Resync() { r.resync = true }
 // them. Records of the first block delivered may still be earlier than t.
 func (r *Reader) SkipTo(t pkt.Time) { r.from = t }
 
+// Offset is how many bytes of the stream were read as whole blocks.
+func (r *Reader) Offset() int64 { return r.in.off }
+
 // End returns the end record; ok is false until it was read.
 func (r *Reader) End() (e End, ok bool) { return r.end, r.ended }
 
@@ -213,6 +216,9 @@ func (r *Reader) marker(head []byte) (marker, error) {
 
 // sequence checks that the block follows what was read so far.
 func (r *Reader) sequence(m *marker) error {
+	if m.typ > endBlock {
+		return nil // not counted
+	}
 	want := r.next
 	if m.typ == eventsBlock {
 		want = r.nextEv

@@ -67,9 +67,9 @@ var columns = [...]Column{
 		"", "", ktimeNsColumn(), textField{}},
 	{17, "due", 8, "0 for none, else 1 + z(tx - p), tx = due - (dequeued or time), p the tx of the last record not dropped whose len is equal modulo 1024; 0 for a dropped one",
 		"seconds", "never", dueColumn(), textTime(func(r *Record) *pkt.Time { return &r.Due })},
-	{18, "dequeued", 8, "0 for none, else 1 + z(value - max(time, due of the last record not dropped)); of a record over the limit, value - time",
+	{18, "dequeued", 8, "0 for none, else 1 + z(value - max(time, last due of a record not dropped)); of a record over the limit, value - time",
 		"seconds", "never", dequeuedColumn(), textTime(func(r *Record) *pkt.Time { return &r.Dequeued })},
-	{19, "vtime", 8, "0 for none, else 1 + z(value - max(due or time, previous vtime))",
+	{19, "vtime", 8, "0 for none, else 1 + z(value - max(due or time, last vtime))",
 		"seconds", "never", vtimeColumn(), textTime(func(r *Record) *pkt.Time { return &r.VerdictTime })},
 }
 
