@@ -218,7 +218,7 @@ func (e *endProcess) finish(interrupted bool) message {
 	e.cancel()
 	m := message{Kind: done}
 	if e.command != nil {
-		m.Code = e.command.stop(interrupted)
+		m.Code = e.command.stop(interrupted || e.interruptComing())
 	}
 	if e.reports != nil {
 		m.Report = <-e.reports
@@ -229,4 +229,21 @@ func (e *endProcess) finish(interrupted bool) message {
 		}
 	}
 	return m
+}
+
+// signalDelay is how much later than the router's word a terminal's interrupt
+// may get here.
+const signalDelay = 50 * time.Millisecond
+
+// interruptComing says whether the terminal has interrupted this process, and
+// so the command, too: the request to stop may have been faster.
+func (e *endProcess) interruptComing() bool {
+	select {
+	case <-e.command.done:
+		return false // nothing is left to wait for
+	case <-e.signals:
+		return true
+	case <-time.After(signalDelay):
+		return false
+	}
 }

@@ -76,27 +76,8 @@ func acceptAll(ctx context.Context, l *Lab) (any, error) {
 	defer context.AfterFunc(ctx, q.Shutdown)()
 	l.Ready()
 	c := &captured{Rule: l.Rule}
-	var verdicts []nfq.Verdict
-	for {
-		b, err := q.Receive(nfq.Forever)
-		c.Loss.Add(b.Loss)
-		for i := range b.Packets {
-			c.Packets++
-			c.Bytes += uint64(b.Packets[i].Len)
-			ect := c.lookAt(b.Packets[i].Payload)
-			verdicts = append(verdicts, nfq.Verdict{ID: b.Packets[i].ID, Action: nfq.Accept,
-				SetMark: ect && l.Config.CEMark != 0, Mark: l.Config.CEMark})
-		}
-		if err := q.Send(verdicts); err != nil {
-			return c, err
-		}
-		verdicts = verdicts[:0]
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return c, err
-		}
+	if err := c.serve(q, l.Config.CEMark); err != nil {
+		return c, err
 	}
 	for _, f := range l.Files {
 		if _, err := fmt.Fprintf(f, "%d packets\n", c.Packets); err != nil {
@@ -106,6 +87,32 @@ func acceptAll(ctx context.Context, l *Lab) (any, error) {
 	c.Why = context.Cause(ctx).Error()
 	c.Counter, err = l.Counter()
 	return c, errors.Join(err, q.Close())
+}
+
+// serve accepts packets until the queue is shut down.
+func (c *captured) serve(q *nfq.Queue, mark uint32) error {
+	var verdicts []nfq.Verdict
+	for {
+		b, err := q.Receive(nfq.Forever)
+		c.Loss.Add(b.Loss)
+		verdicts = verdicts[:0]
+		for i := range b.Packets {
+			p := &b.Packets[i]
+			c.Packets++
+			c.Bytes += uint64(p.Len)
+			ect := c.lookAt(p.Payload)
+			verdicts = append(verdicts, nfq.Verdict{ID: p.ID, Action: nfq.Accept, SetMark: ect && mark != 0, Mark: mark})
+		}
+		if err := q.Send(verdicts); err != nil {
+			return err
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
 }
 
 // needLab skips where no lab can run, and bounds the test.
