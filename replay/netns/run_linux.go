@@ -113,19 +113,20 @@ func Available() error {
 
 // explain says why namespaces cannot be had, and the way out.
 func explain(err error) error {
-	switch {
-	case readSysctl("kernel/apparmor_restrict_unprivileged_userns") == "1" && errors.Is(err, os.ErrPermission):
+	full := errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EUSERS)
+	switch denied := errors.Is(err, os.ErrPermission); {
+	case !full && !denied:
+		return err
+	case denied && readSysctl("kernel/apparmor_restrict_unprivileged_userns") == "1":
 		return fmt.Errorf("AppArmor restricts unprivileged user namespaces: use sudo, or give uq an AppArmor profile with \"userns,\": %w", err)
 	case readSysctl("user/max_user_namespaces") == "0":
 		return fmt.Errorf("user namespaces are switched off (sysctl user.max_user_namespaces is 0): use sudo: %w", err)
 	case readSysctl("kernel/unprivileged_userns_clone") == "0":
 		return fmt.Errorf("unprivileged user namespaces are switched off (sysctl kernel.unprivileged_userns_clone is 0): use sudo: %w", err)
-	case errors.Is(err, os.ErrPermission):
-		return fmt.Errorf("namespaces are not permitted here (a container's seccomp filter?): use sudo or a less restricted container: %w", err)
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EUSERS):
+	case full:
 		return fmt.Errorf("too many namespaces: raise sysctl user.max_user_namespaces and user.max_net_namespaces: %w", err)
 	}
-	return err
+	return fmt.Errorf("namespaces are not permitted here (a container's seccomp filter?): use sudo or a less restricted container: %w", err)
 }
 
 // readSysctl returns a sysctl's value, empty where there is none.
