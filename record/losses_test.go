@@ -176,7 +176,7 @@ func TestFailingWriter(t *testing.T) {
 			t.Errorf("%d verdicts, progress told %v, clean %v", len(r.q.Given()), failed, r.sum.Clean)
 		}
 		recs, _, _, ended := read(t, w.Bytes())
-		if ended || len(recs) == 0 || uint64(len(recs))+r.sum.Losses.Records > 40000 {
+		if n := uint64(len(recs)); ended || n == 0 || n != r.sum.Records || n+r.sum.Losses.Records != 40000 {
 			t.Errorf("%d records, ended %v, %+v", len(recs), ended, r.sum)
 		}
 	})
@@ -244,4 +244,3 @@ func TestPacketLimit(t *testing.T) {
 		}
 	})
 }
-

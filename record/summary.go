@@ -152,7 +152,7 @@ func Distribute(h *hdrhistogram.Histogram) Distribution {
 func summarize(c *capture, wr *writer, why string) Summary {
 	p := wr.report()
 	s := Summary{
-		Counts: p.Counts, Segs: wr.segs, Records: p.Written.Records,
+		Counts: p.Counts, Segs: wr.segs, Records: wr.safe,
 		DurationNs: int64(p.Elapsed), FileBytes: p.Written.Bytes,
 		Batch: Distribute(c.batches), VerdictLatencyNs: Distribute(c.latency),
 		Clean: wr.err == nil && !c.failed, Why: why,

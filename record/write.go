@@ -32,7 +32,9 @@ type writer struct {
 
 	flushed   pkt.Time // when last
 	segs      uint64
-	unwritten uint64 // records that met an error
+	packets   uint64 // that came to be written
+	blocks    uint64 // of the trace, when safe was set
+	safe      uint64 // records in those blocks
 	queueFull uint64 // as the kernel told
 	undelivered,
 	undeliveredTold uint64
@@ -105,11 +107,18 @@ func (wr *writer) packet(b *block, e *entry) {
 		r.Verdict = traces.Lost
 	}
 	r.Dequeued, r.Due = traces.NoTime, traces.NoTime
+	wr.packets++
 	if wr.err == nil {
 		wr.err = wr.w.Append(r)
+		wr.noteBlocks()
 	}
-	if wr.err != nil {
-		wr.unwritten++
+}
+
+// noteBlocks notes which records cannot be lost any more: a block takes along
+// all that were waiting for one.
+func (wr *writer) noteBlocks() {
+	if st := wr.w.Stats(); wr.err == nil && st.Blocks != wr.blocks {
+		wr.blocks, wr.safe = st.Blocks, st.Records
 	}
 }
 
@@ -144,6 +153,7 @@ func (wr *writer) overrun(n uint64) {
 func (wr *writer) keep(f func() error) {
 	if wr.err == nil {
 		wr.err = f()
+		wr.noteBlocks()
 	}
 }
 
@@ -183,7 +193,9 @@ func (wr *writer) close(why string, clean bool) {
 func (wr *writer) losses() Losses {
 	l := wr.shared.get().Losses
 	l.Missing += wr.undeliveredTold
-	l.Records += wr.unwritten
+	if wr.err != nil {
+		l.Records += wr.packets - wr.safe
+	}
 	l.QueueFull = wr.queueFull
 	return l
 }
