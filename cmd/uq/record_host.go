@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+
+	"github.com/spf13/pflag"
+
+	"github.com/uqtool/uq/record/nft"
+	"github.com/uqtool/uq/replay/netns"
+	"github.com/uqtool/uq/sim/pkt"
+)
+
+// hostFlags are the flags of hostOptions.
+var hostFlags = []string{"queue", "hook", "dev", "proto", "port", "src", "dst"}
+
+// hostOptions say which packets of this host to record.
+type hostOptions struct {
+	queue                      uint16
+	hook, dev, proto, src, dst string
+	port                       uint16
+	rule                       nft.Rule // made of them; without a hook there is none
+}
+
+// defaultQueue is the queue for a rule of uq's own.
+const defaultQueue = 2018
+
+func (h *hostOptions) flags(f *pflag.FlagSet) {
+	f.Uint16Var(&h.queue, "queue", defaultQueue, "NFQUEUE number; without --hook, one that a rule of yours feeds")
+	f.StringVar(&h.hook, "hook", "", "install a rule at prerouting, input, forward, output or postrouting")
+	f.StringVar(&h.dev, "dev", "", "rule: device that packets leave by (forward, output, postrouting) or come from")
+	f.StringVar(&h.proto, "proto", "", "rule: tcp, udp, icmp or icmpv6")
+	f.Uint16Var(&h.port, "port", 0, "rule: source or destination port")
+	f.StringVar(&h.src, "src", "", "rule: source address or prefix")
+	f.StringVar(&h.dst, "dst", "", "rule: destination address or prefix")
+}
+
+// validate makes the rule.
+func (h *hostOptions) validate(f *pflag.FlagSet) error {
+	if h.hook == "" {
+		if !f.Changed("queue") {
+			return usageErrorf("say what to record: --lab, --hook HOOK or --queue N")
+		}
+		return refuse(f, "needs --hook", hostFlags[2:])
+	}
+	hook, err := nft.ParseHook(h.hook)
+	if err != nil {
+		return usageErrorf("--hook: %w", err)
+	}
+	h.rule = nft.Rule{Hook: hook, Port: h.port, Queue: h.queue, Bypass: true}
+	switch hook {
+	case nft.Input, nft.Prerouting:
+		h.rule.InDev = h.dev
+	default:
+		h.rule.OutDev = h.dev
+	}
+	if h.rule.Proto, err = parseProto(h.proto); err != nil {
+		return usageErrorf("--proto: %w", err)
+	}
+	if h.rule.Src, err = parsePrefix(h.src); err != nil {
+		return usageErrorf("--src: %w", err)
+	}
+	if h.rule.Dst, err = parsePrefix(h.dst); err != nil {
+		return usageErrorf("--dst: %w", err)
+	}
+	if err := h.rule.Validate(); err != nil {
+		return usageErrorf("--hook %s: %w", h.hook, err)
+	}
+	return nil
+}
+
+func parseProto(s string) (uint8, error) {
+	switch s {
+	case "":
+		return 0, nil
+	case "tcp":
+		return pkt.ProtoTCP, nil
+	case "udp":
+		return pkt.ProtoUDP, nil
+	case "icmp":
+		return pkt.ProtoICMP, nil
+	case "icmpv6", "icmp6":
+		return pkt.ProtoICMPv6, nil
+	}
+	return 0, fmt.Errorf("%q: want tcp, udp, icmp or icmpv6", s)
+}
+
+// parsePrefix reads "10.0.0.0/8", or an address as the prefix of just itself;
+// empty is none.
+func parsePrefix(s string) (netip.Prefix, error) {
+	if s == "" {
+		return netip.Prefix{}, nil
+	}
+	if a, err := netip.ParseAddr(s); err == nil && a.Zone() == "" {
+		return netip.PrefixFrom(a, a.BitLen()), nil
+	}
+	p, err := netip.ParsePrefix(s)
+	if err != nil {
+		return netip.Prefix{}, fmt.Errorf("%q: want an address or a prefix like 10.0.0.0/8", s)
+	}
+	return p, nil
+}
+
+// recordOnHost records in this network namespace.
+func recordOnHost(ctx context.Context, o recordOptions, out *os.File, rep *recordReport) (err error) {
+	if o.duration > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, o.duration)
+		defer cancel()
+	}
+	h := o.host
+	in := surroundings{queue: h.queue, mode: "host", mtu: h.mtu(), ready: func() error { return nil }}
+	if h.hook != "" {
+		in.rule = h.rule.String()
+		var table *nft.Table
+		in.ready = func() error {
+			table, err = nft.Install(h.rule)
+			return err
+		}
+		// recordQueue closes the queue first: with bypass, packets pass in
+		// between.
+		defer func() {
+			if table != nil {
+				err = errors.Join(err, table.Remove())
+			}
+		}()
+	}
+	rep.Record, err = recordQueue(ctx, o.set, in, out)
+	return err
+}
+
+// mtu is that of the rule's device, which segments are counted with.
+func (h *hostOptions) mtu() int {
+	if d, err := net.InterfaceByName(h.dev); err == nil {
+		return d.MTU
+	}
+	return netns.MTU
+}

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/uqtool/uq/record"
+)
+
+// writeRecordSummary says in words how a recording went.
+func writeRecordSummary(w io.Writer, r recordReport) {
+	s := r.Record
+	segs := ""
+	if s.Segs > s.Packets {
+		segs = fmt.Sprintf(" (about %d on the wire)", s.Segs)
+	}
+	fmt.Fprintf(w, "recorded %d packets%s, %s, in %.1f s: %s\n", s.Records, segs, byteCount(s.Bytes),
+		float64(s.DurationNs)/1e9, s.Why)
+	if s.Records > 0 {
+		fmt.Fprintf(w, "wrote %s to %s, %.1f B a packet; verdicts after %s (median), %s (99 %%), %s (most)\n",
+			byteCount(s.FileBytes), outputName(r.Output), s.BytesPerPacket, nanos(s.VerdictLatencyNs.P50), nanos(s.VerdictLatencyNs.P99), nanos(s.VerdictLatencyNs.Max))
+	}
+	for _, line := range lossLines(s.Losses) {
+		fmt.Fprintln(w, line)
+	}
+	if r.Lab == nil {
+		return
+	}
+	for _, n := range r.Lab.Notes {
+		fmt.Fprintln(w, "note:", n)
+	}
+	if unseen := unseenPackets(r); unseen > 0 {
+		fmt.Fprintf(w, "lost: %d packets met the rule but not the queue's reader: raise --maxlen\n", unseen)
+	}
+}
+
+// unseenPackets are those that the lab's rule counted and nothing else tells
+// of. A rule counts super-packets once, so they cannot be told where the kernel
+// segments; a few cross the end of the recording.
+func unseenPackets(r recordReport) uint64 {
+	s := r.Record
+	known := s.Packets + s.Losses.Missing + s.Losses.QueueFull
+	const stragglers = 64
+	if !r.gso || r.Lab.Interrupted || strings.HasPrefix(s.Why, "limit") || r.Lab.Queued.Packets < known+stragglers {
+		return 0
+	}
+	return r.Lab.Queued.Packets - known
+}
+
+// lossLines says what was lost, what that means and what would help.
+func lossLines(l record.Losses) []string {
+	var out []string
+	add := func(n uint64, format string) {
+		if n > 0 {
+			out = append(out, "lost: "+fmt.Sprintf(format, n))
+		}
+	}
+	add(l.Missing, "%d packets did not fit the receive buffer: raise --rcvbuf (sysctl net.core.rmem_max may limit it)")
+	add(l.QueueFull, "%d packets found the queue full: raise --maxlen")
+	add(l.Gone, "%d packets were given up by the kernel before their verdict: a rule or a device was removed meanwhile")
+	add(l.Refused, "%d verdicts were refused by the kernel")
+	add(l.Unparsed, "%d messages of the kernel could not be read")
+	add(l.Records, "%d packets passed without a record: the trace could not be written fast enough, or at all")
+	return out
+}
+
+// byteCount prints a size with a decimal prefix.
+func byteCount(n uint64) string {
+	v := float64(n)
+	for _, unit := range []string{"B", "kB", "MB", "GB"} {
+		if v < 1000 {
+			if unit == "B" {
+				return fmt.Sprintf("%d B", n)
+			}
+			return fmt.Sprintf("%.1f %s", v, unit)
+		}
+		v /= 1000
+	}
+	return fmt.Sprintf("%.1f TB", v)
+}
+
+// nanos prints a short span.
+func nanos(ns int64) string {
+	d := time.Duration(ns)
+	if d < time.Millisecond {
+		return fmt.Sprintf("%.0f µs", float64(ns)/1e3)
+	}
+	return d.Round(10 * time.Microsecond).String()
+}
+
+// recordStatus is the line on a terminal that follows a recording.
+type recordStatus struct {
+	w    io.Writer // nil shows nothing
+	last record.Progress
+}
+
+func newRecordStatus(w io.Writer, on bool) *recordStatus {
+	if !on || !isTerminal(w) {
+		w = nil
+	}
+	return &recordStatus{w: w}
+}
+
+// show replaces the line. Rates are those since the last call.
+func (s *recordStatus) show(p record.Progress) {
+	if s.w == nil {
+		return
+	}
+	line := fmt.Sprintf("%.1f s  %d packets", p.Elapsed.Seconds(), p.Packets)
+	if dt := (p.Elapsed - s.last.Elapsed).Seconds(); dt > 0 {
+		line += fmt.Sprintf("  %.0f/s  %.1f Mbit/s", float64(p.Packets-s.last.Packets)/dt, float64(p.Bytes-s.last.Bytes)*8/1e6/dt)
+	}
+	if p.Written.Records > 0 {
+		line += fmt.Sprintf("  %.1f B/packet", float64(p.Written.Bytes)/float64(p.Written.Records))
+	}
+	l := p.Losses
+	line += fmt.Sprintf("  lost %d, unrecorded %d", l.Missing+l.QueueFull+l.Gone, l.Records)
+	if p.Err != nil {
+		line += "  NOT WRITING: " + p.Err.Error()
+	}
+	fmt.Fprint(s.w, "\r\x1b[K", line)
+	s.last = p
+}
+
+// clear takes the line away.
+func (s *recordStatus) clear() {
+	if s.w != nil {
+		fmt.Fprint(s.w, "\r\x1b[K")
+	}
+}
+
+func outputName(o string) string {
+	if o == "-" {
+		return "standard output"
+	}
+	return o
+}
