@@ -36,11 +36,38 @@ func TestFormatDocument(t *testing.T) {
 	if !strings.Contains(text, want.String()) {
 		t.Errorf("FORMAT.md must hold these rows:\n%s", strings.ReplaceAll(want.String(), "by |", `by \|`))
 	}
+	if !strings.Contains(string(doc), documentedNames()) {
+		t.Errorf("FORMAT.md must hold these lines:\n%s", documentedNames())
+	}
 	for _, number := range []int{markerSize, MaxBlockBytes >> 20, MaxBlockRecords, DefaultBlockRecords, MaxEventText, bodyHead, dirEntry, flowEntry, pathEntry} {
 		if !strings.Contains(text, fmt.Sprint(number)) {
 			t.Errorf("FORMAT.md does not mention %d", number)
 		}
 	}
+}
+
+// documentedNames lists the numbers that have names.
+func documentedNames() string {
+	var w strings.Builder
+	list := func(field string, names []string) { fmt.Fprintf(&w, "- %s: %s\n", field, strings.Join(names, ", ")) }
+	var verdicts, reasons, infos, events []string
+	for v := range verdictNames {
+		verdicts = append(verdicts, fmt.Sprintf("%d %s", v, Verdict(v)))
+	}
+	for _, r := range append([]pkt.Reason{pkt.NoReason}, pkt.Reasons()...) {
+		reasons = append(reasons, fmt.Sprintf("%d %s", r, r))
+	}
+	for _, n := range infoNames {
+		infos = append(infos, fmt.Sprintf("%#x %s", uint16(n.bit), n.name))
+	}
+	for k := EventKind(1); int(k) < len(eventNames); k++ {
+		events = append(events, fmt.Sprintf("%d %s", k, k))
+	}
+	list("verdict", verdicts)
+	list("reason", reasons)
+	list("info, a sum of", infos)
+	list("event", events)
+	return w.String()
 }
 
 func TestColumnsAreNumbered(t *testing.T) {

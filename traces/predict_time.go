@@ -173,20 +173,21 @@ func dequeuedColumn() predictor {
 	}
 }
 
-// vtimeColumn predicts that verdicts go out in batches: a packet shares the
-// verdict time of the previous one unless that was before its own time.
+// vtimeColumn predicts that a verdict goes out when it is due or, without a
+// scheduler, in a batch: with the verdict of the previous packet unless that
+// was before its own arrival.
 func vtimeColumn() predictor {
-	earliest := func(b *Block, i int) pkt.Time {
+	predict := func(b *Block, i int, last pkt.Time) pkt.Time {
 		if b.Due[i] != NoTime {
 			return b.Due[i]
 		}
-		return b.Time[i]
+		return max(b.Time[i], last)
 	}
 	return predictor{
 		encode: func(c *codec, b *Block) {
 			last := -MaxTime
 			for i, t := range b.VerdictTime {
-				c.res[i] = timeCode(t, max(earliest(b, i), last))
+				c.res[i] = timeCode(t, predict(b, i, last))
 				if t != NoTime {
 					last = t
 				}
@@ -195,7 +196,7 @@ func vtimeColumn() predictor {
 		decode: func(c *codec, b *Block) error {
 			last, x := -MaxTime, uint64(0)
 			for i, r := range c.res {
-				t := codeTime(r, max(earliest(b, i), last))
+				t := codeTime(r, predict(b, i, last))
 				b.VerdictTime[i] = t
 				if t != NoTime {
 					last = t

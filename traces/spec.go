@@ -69,7 +69,7 @@ var columns = [...]Column{
 		"seconds", "never", dueColumn(), textTime(func(r *Record) *pkt.Time { return &r.Due })},
 	{18, "dequeued", 8, "0 for none, else 1 + z(value - max(time, last due of a record not dropped)); of a record over the limit, value - time",
 		"seconds", "never", dequeuedColumn(), textTime(func(r *Record) *pkt.Time { return &r.Dequeued })},
-	{19, "vtime", 8, "0 for none, else 1 + z(value - max(due or time, last vtime))",
+	{19, "vtime", 8, "0 for none, else 1 + z(value - due), or without due 1 + z(value - max(time, last vtime))",
 		"seconds", "never", vtimeColumn(), textTime(func(r *Record) *pkt.Time { return &r.VerdictTime })},
 }
 

@@ -19,7 +19,7 @@ const (
 	fin, syn, psh, ack = 0x01, 0x02, 0x08, 0x10
 )
 
-// addMix adds the senders of the mix: about 36 Mbit/s.
+// addMix adds the senders of the mix: about 35 Mbit/s.
 func (g *Generator) addMix() {
 	for i := range 4 {
 		g.add(g.elephant(i%2 == 0))
@@ -57,7 +57,7 @@ func (g *Generator) elephant(gso bool) func(*traces.Record) pkt.Time {
 		if train > 0 {
 			return 1100 + g.upTo(600)
 		}
-		return g.about(6500000)
+		return g.about(9500000)
 	}
 }
 

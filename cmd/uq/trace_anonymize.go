@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/uqtool/uq/traces"
+)
+
+func newTraceAnonymizeCmd(s *streams) *cobra.Command {
+	var out, key string
+	var resync bool
+	cmd := &cobra.Command{
+		Use:   "anonymize TRACE -o TRACE",
+		Short: "Replace the addresses in a trace, keeping their prefixes",
+		Long: `Replace every IP address so that two addresses share as many leading bits as
+before (Crypto-PAn). Ports, lengths and times stay as they are. Device names,
+the kernel's build, the clock anchor, comments, commands and the texts of events
+are removed.
+
+The key is random and forgotten, so nobody can undo it or make another trace
+match, unless --key gives one. What stays may still tell something: ports, packet
+lengths and times are as characteristic as addresses.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runTraceAnonymize(cmd.Context(), s, args[0], out, key, resync)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVarP(&out, "output", "o", "", "trace to write, - for standard output")
+	f.StringVar(&key, "key", "", "key of 32 bytes in hex, to treat several traces alike")
+	f.BoolVar(&resync, "resync", false, "go on after damage, at the next whole block")
+	_ = cmd.MarkFlagRequired("output")
+	return cmd
+}
+
+func runTraceAnonymize(ctx context.Context, s *streams, name, out, hexKey string, resync bool) error {
+	key := make([]byte, traces.AnonymizerKeySize)
+	if hexKey != "" {
+		var err error
+		if key, err = hex.DecodeString(hexKey); err != nil || len(key) != traces.AnonymizerKeySize {
+			return usageErrorf("--key: want %d bytes as %d hexadecimal digits", traces.AnonymizerKeySize, 2*traces.AnonymizerKeySize)
+		}
+	} else if _, err := rand.Read(key); err != nil {
+		return err
+	}
+	a, err := traces.NewAnonymizer(key)
+	if err != nil {
+		return err
+	}
+	r, in, err := startTrace(ctx, s, name)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	if resync {
+		r.Resync()
+	}
+	return writeTraceFile(s, out, func(w io.Writer) error {
+		t, err := traces.NewWriter(w, a.Header(r.Header()), traces.WriterOptions{})
+		if err != nil {
+			return err
+		}
+		if err := a.Anonymize(t, r); err != nil {
+			return traceError(name, err)
+		}
+		printTraceWritten(s, t.Stats())
+		return nil
+	})
+}
