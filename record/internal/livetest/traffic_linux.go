@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"testing"
+	"time"
 )
 
 // UDPSink listens on a loopback port and drops what comes. The address is
@@ -26,24 +27,36 @@ func UDPSink(t testing.TB, addr string) uint16 {
 	return uint16(c.LocalAddr().(*net.UDPAddr).Port)
 }
 
-// SendUDP sends n datagrams of size payload bytes each to the port. Errors of
-// single datagrams are not its business.
+// SendUDP sends n datagrams of size payload bytes each to the port, as fast as
+// it can. Errors of single datagrams are not its business.
 func SendUDP(addr string, port uint16, n, size int) error {
+	return send(addr, port, n, size, 0)
+}
+
+// SendUDPGently is SendUDP with a pause of a millisecond every 64 datagrams, so
+// that a small receive buffer on a busy machine loses none.
+func SendUDPGently(addr string, port uint16, n, size int) error {
+	return send(addr, port, n, size, time.Millisecond)
+}
+
+func send(addr string, port uint16, n, size int, pause time.Duration) error {
 	c, err := net.Dial("udp", net.JoinHostPort(addr, fmt.Sprint(port)))
 	if err != nil {
 		return err
 	}
 	defer c.Close()
 	buf := make([]byte, size)
-	for range n {
+	for i := range n {
+		if pause > 0 && i%64 == 63 {
+			time.Sleep(pause)
+		}
 		_, _ = c.Write(buf)
 	}
 	return nil
 }
 
 // BulkTCP sends n bytes over one loopback connection and returns when the other
-// side has read them all. The connection's server listens on the port given,
-// or any if 0.
+// side has read them all.
 func BulkTCP(l net.Listener, n int) error {
 	done := make(chan error, 1)
 	go func() {
