@@ -91,7 +91,7 @@ func (c *capture) serve(b nfq.Batch, now pkt.Time) error {
 			c.open.markLost(id)
 		}
 	}
-	if c.open != nil && (now.Sub(c.opened) >= blockAge || len(c.open.entries)+len(b.Packets) > blockPackets) {
+	if c.open != nil && (now.Sub(c.opened) >= blockAge || !c.open.room(len(b.Packets))) {
 		c.handOver()
 	}
 	err := c.accept(b.Packets)
@@ -196,14 +196,10 @@ func (c *capture) noteLoss(l nfq.Loss, now pkt.Time) {
 	}
 }
 
-// maxEvents bounds the events of one block. Their counts are in the summary
-// whatever happens.
-const maxEvents = 256
-
 // event puts e behind the packets of the open block and reports whether it
 // could.
 func (c *capture) event(e traces.Event) bool {
-	if !c.ready(e.Time) || len(c.open.events) >= maxEvents {
+	if !c.ready(e.Time) {
 		return false
 	}
 	c.open.events = append(c.open.events, placedEvent{len(c.open.entries), e})

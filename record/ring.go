@@ -12,6 +12,8 @@ const (
 	// maxSnap is the most bytes of a packet that the decoder gets to see,
 	// whatever the copy range: no headers are longer.
 	maxSnap = 512
+	// maxEvents bounds the events of a block, of which a batch adds a few.
+	maxEvents = 256
 )
 
 // entry is one packet between the two goroutines. It holds no pointer, so that
@@ -46,6 +48,11 @@ type block struct {
 
 func (b *block) reset() {
 	b.entries, b.bytes, b.events = b.entries[:0], b.bytes[:0], b.events[:0]
+}
+
+// room says whether a batch of n packets and its events fit.
+func (b *block) room(n int) bool {
+	return len(b.entries)+n <= blockPackets && len(b.events) < maxEvents
 }
 
 func (b *block) empty() bool { return len(b.entries) == 0 && len(b.events) == 0 }

@@ -13,7 +13,7 @@ const (
 	nlmsgDone  = 3
 
 	subsysQueue     = 3 << 8
-	msgPacket       = subsysQueue | 0 // NFQNL_MSG_PACKET
+	msgPacket       = subsysQueue     // NFQNL_MSG_PACKET, 0
 	msgVerdict      = subsysQueue | 1 // NFQNL_MSG_VERDICT
 	msgConfig       = subsysQueue | 2 // NFQNL_MSG_CONFIG
 	msgVerdictBatch = subsysQueue | 3 // NFQNL_MSG_VERDICT_BATCH
