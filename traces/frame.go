@@ -111,10 +111,10 @@ func (f *frameReader) decode(m *marker, frame []byte) ([]byte, error) {
 	if h.Skippable || !h.HasFCS || h.FrameContentSize != uint64(m.size) {
 		return nil, fmt.Errorf("marker and zstd header disagree about the block's length: %d and %d", m.size, h.FrameContentSize)
 	}
-	if uint32(cap(f.buf)) < m.size {
-		f.buf = make([]byte, m.size+m.size/4)
+	if room := int(m.size) + decoderSlack; cap(f.buf) < room {
+		f.buf = make([]byte, room+room/4)
 	}
-	block, err := f.dec.DecodeAll(frame, f.buf[:0:m.size])
+	block, err := f.dec.DecodeAll(frame, f.buf[:0:int(m.size)+decoderSlack])
 	if err != nil {
 		return nil, fmt.Errorf("decompress the block: %w", err)
 	}
@@ -123,6 +123,10 @@ func (f *frameReader) decode(m *marker, frame []byte) ([]byte, error) {
 	}
 	return block, nil
 }
+
+// decoderSlack is the room behind the content with which the decoder can use its
+// faster copies.
+const decoderSlack = 32
 
 // findMarker returns the offset of the first marker prefix in b, or, when there
 // is none, the offset from which a prefix may start that b cuts off.

@@ -25,6 +25,7 @@ type codec struct {
 	cuts []int
 	// perFlow is scratch with one element a flow.
 	perFlow []uint32
+	masks   []uint32
 	// noDue says that the column due is absent.
 	noDue bool
 	// base is the block's base time.
@@ -203,31 +204,33 @@ func payload(length uint32, hdr uint16) uint32 {
 	return length - uint32(hdr)
 }
 
+// perSegment is the payload of a full segment, if the last one was full too.
+func perSegment(length uint32, hdr, segs uint16) uint32 {
+	p := payload(length, hdr)
+	if segs == 1 {
+		return p
+	}
+	return p / uint32(segs)
+}
+
 // lenColumn predicts full segments: of a bulk flow only the tails differ.
 func lenColumn() predictor {
-	perSeg := func(length uint32, hdr, segs uint16) uint32 {
-		p := payload(length, hdr)
-		if segs == 1 {
-			return p
-		}
-		return p / uint32(segs)
-	}
 	return predictor{
 		encode: func(c *codec, b *Block) {
 			full := c.state(b)
 			for i, f := range b.Flow {
 				hdr, segs := b.HdrLen[i], b.Segs[i]
 				c.res[i] = uint64(zig(b.Len[i] - uint32(hdr) - uint32(segs)*full[f]))
-				full[f] = max(full[f], perSeg(b.Len[i], hdr, segs))
+				full[f] = max(full[f], perSegment(b.Len[i], hdr, segs))
 			}
 		},
 		decode: func(c *codec, b *Block) error {
-			full := c.state(b)
+			full, res := c.state(b), c.res
 			for i, f := range b.Flow {
 				hdr, segs := b.HdrLen[i], b.Segs[i]
-				l := uint32(zag(c.res[i])) + uint32(hdr) + uint32(segs)*full[f]
+				l := uint32(zag(res[i])) + uint32(hdr) + uint32(segs)*full[f]
 				b.Len[i] = l
-				full[f] = max(full[f], perSeg(l, hdr, segs))
+				full[f] = max(full[f], perSegment(l, hdr, segs))
 			}
 			return nil
 		},
@@ -237,10 +240,10 @@ func lenColumn() predictor {
 // infoColumn takes out what segs already says about the GSO remark.
 func infoColumn() predictor {
 	flip := func(b *Block) {
+		info := b.Info
 		for i, s := range b.Segs {
-			if s > 1 {
-				b.Info[i] ^= GSO
-			}
+			// 1 if s > 1, without a branch that nobody could predict.
+			info[i] ^= Info((uint32(s)+0xfffe)>>16) * GSO
 		}
 	}
 	p := flowDelta(func(b *Block) []Info { return b.Info })
@@ -260,31 +263,36 @@ func infoColumn() predictor {
 
 // seqColumn predicts that a TCP flow goes on where it was.
 func seqColumn() predictor {
-	// advance is how far record i moves its flow's next sequence number.
-	advance := func(b *Block, i int) uint32 {
-		if b.Flows[b.Flow[i]].Proto != pkt.ProtoTCP {
-			return 0
-		}
-		return payload(b.Len[i], b.HdrLen[i])
-	}
 	return predictor{
 		encode: func(c *codec, b *Block) {
-			next := c.state(b)
+			next, tcp := c.state(b), c.tcpMasks(b)
 			for i, f := range b.Flow {
 				c.res[i] = uint64(zig(b.Seq[i] - next[f]))
-				next[f] = b.Seq[i] + advance(b, i)
+				next[f] = b.Seq[i] + payload(b.Len[i], b.HdrLen[i])&tcp[f]
 			}
 		},
 		decode: func(c *codec, b *Block) error {
-			next := c.state(b)
+			next, tcp, res := c.state(b), c.tcpMasks(b), c.res
 			for i, f := range b.Flow {
-				seq := next[f] + uint32(zag(c.res[i]))
+				seq := next[f] + uint32(zag(res[i]))
 				b.Seq[i] = seq
-				next[f] = seq + advance(b, i)
+				next[f] = seq + payload(b.Len[i], b.HdrLen[i])&tcp[f]
 			}
 			return nil
 		},
 	}
+}
+
+// tcpMasks returns for each flow all bits if it is TCP, else none.
+func (c *codec) tcpMasks(b *Block) []uint32 {
+	c.masks = grow(c.masks, len(b.Flows))
+	for i := range b.Flows {
+		c.masks[i] = 0
+		if b.Flows[i].Proto == pkt.ProtoTCP {
+			c.masks[i] = ^uint32(0)
+		}
+	}
+	return c.masks
 }
 
 // reasonColumn predicts that packets of the same fate have the same reason.

@@ -127,20 +127,21 @@ func dueColumn() predictor {
 	}
 }
 
-// dequeuedColumn predicts that the link was busy until the last due time, and
+// likelyDequeued predicts that the link was busy until the last due time, and
 // that what was over the limit was dropped on arrival.
-func dequeuedColumn() predictor {
-	predict := func(b *Block, i int, busy pkt.Time) pkt.Time {
-		if b.Reason[i] == pkt.Overlimit {
-			return b.Time[i]
-		}
-		return max(b.Time[i], busy)
+func likelyDequeued(b *Block, i int, busy pkt.Time) pkt.Time {
+	if b.Reason[i] == pkt.Overlimit {
+		return b.Time[i]
 	}
+	return max(b.Time[i], busy)
+}
+
+func dequeuedColumn() predictor {
 	return predictor{
 		encode: func(c *codec, b *Block) {
 			busy := -MaxTime
 			for i, t := range b.Dequeued {
-				c.res[i] = timeCode(t, predict(b, i, busy))
+				c.res[i] = timeCode(t, likelyDequeued(b, i, busy))
 				if b.Due[i] != NoTime && b.Verdict[i] != Drop {
 					busy = b.Due[i]
 				}
@@ -153,7 +154,7 @@ func dequeuedColumn() predictor {
 			}
 			busy, x := -MaxTime, uint64(0)
 			for i, r := range c.res {
-				t := codeTime(r, predict(b, i, busy))
+				t := codeTime(r, likelyDequeued(b, i, busy))
 				b.Dequeued[i] = t
 				if t != NoTime {
 					x |= excess(t)
@@ -173,21 +174,22 @@ func dequeuedColumn() predictor {
 	}
 }
 
-// vtimeColumn predicts that a verdict goes out when it is due or, without a
+// likelyVerdict predicts that a verdict goes out when it is due or, without a
 // scheduler, in a batch: with the verdict of the previous packet unless that
 // was before its own arrival.
-func vtimeColumn() predictor {
-	predict := func(b *Block, i int, last pkt.Time) pkt.Time {
-		if b.Due[i] != NoTime {
-			return b.Due[i]
-		}
-		return max(b.Time[i], last)
+func likelyVerdict(b *Block, i int, last pkt.Time) pkt.Time {
+	if b.Due[i] != NoTime {
+		return b.Due[i]
 	}
+	return max(b.Time[i], last)
+}
+
+func vtimeColumn() predictor {
 	return predictor{
 		encode: func(c *codec, b *Block) {
 			last := -MaxTime
 			for i, t := range b.VerdictTime {
-				c.res[i] = timeCode(t, predict(b, i, last))
+				c.res[i] = timeCode(t, likelyVerdict(b, i, last))
 				if t != NoTime {
 					last = t
 				}
@@ -196,7 +198,7 @@ func vtimeColumn() predictor {
 		decode: func(c *codec, b *Block) error {
 			last, x := -MaxTime, uint64(0)
 			for i, r := range c.res {
-				t := codeTime(r, predict(b, i, last))
+				t := codeTime(r, likelyVerdict(b, i, last))
 				b.VerdictTime[i] = t
 				if t != NoTime {
 					last = t
