@@ -1,5 +1,3 @@
-// Package traces is the compressed trace: what it holds (this file), how it is
-// laid out (spec.go, FORMAT.md), and its readers and writers.
 package traces
 
 import "github.com/uqtool/uq/sim/pkt"
@@ -218,7 +216,7 @@ type Scheduled struct {
 	// HorizonNs is until when it decided: packets undecided then were accepted
 	// with reason shutdown.
 	HorizonNs int64 `json:"horizon_ns"`
-	// Digest is that of all its decisions in order (egress.Digest).
+	// Digest is that of all arrivals and decisions in order (egress.Digest).
 	Digest string `json:"digest"`
 }
 

@@ -7,12 +7,13 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// Digest is the fingerprint of a run's decisions: equal digests mean the same
-// decisions on the same packets at the same nanoseconds, on any machine.
+// Digest is the fingerprint of a run: equal digests mean the same packets
+// arrived at the same nanoseconds and met the same decisions at the same
+// nanoseconds, on any machine.
 //
-// It is XXH64 over one 24-byte record for each event but Enqueue, in order:
-// time, packet ID, then kind | reason<<8 | DS field<<16, each a little-endian
-// 64-bit word.
+// It is XXH64 over one 24-byte record for each event, in order: time; packet ID
+// xor flow hash<<32; kind | reason<<8 | DS field<<16 | length<<32. Each is a
+// little-endian 64-bit word.
 type Digest struct {
 	h   *xxhash.Digest
 	buf []byte
@@ -30,9 +31,6 @@ func NewDigest() *Digest {
 
 // Event implements Sink.
 func (d *Digest) Event(e Event) {
-	if e.Kind == Enqueue {
-		return
-	}
 	if len(d.buf) == digestBuffer {
 		d.flush()
 	}
@@ -40,8 +38,9 @@ func (d *Digest) Event(e Event) {
 	d.buf = d.buf[:n+digestRecord]
 	r := d.buf[n:]
 	binary.LittleEndian.PutUint64(r, uint64(e.Time))
-	binary.LittleEndian.PutUint64(r[8:], e.Packet.ID)
-	binary.LittleEndian.PutUint64(r[16:], uint64(e.Kind)|uint64(e.Reason)<<8|uint64(e.Packet.DSField)<<16)
+	p := e.Packet
+	binary.LittleEndian.PutUint64(r[8:], p.ID^uint64(p.Flow.Hash)<<32)
+	binary.LittleEndian.PutUint64(r[16:], uint64(e.Kind)|uint64(e.Reason)<<8|uint64(p.DSField)<<16|uint64(p.Len)<<32)
 }
 
 func (d *Digest) flush() {

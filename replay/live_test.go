@@ -1,0 +1,409 @@
+package replay
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/uqtool/uq/record"
+	"github.com/uqtool/uq/record/decode"
+	"github.com/uqtool/uq/record/nfq"
+	"github.com/uqtool/uq/record/nfq/nfqtest"
+	"github.com/uqtool/uq/sim"
+	"github.com/uqtool/uq/sim/egress"
+	"github.com/uqtool/uq/sim/pkt"
+	"github.com/uqtool/uq/sim/sched/builtin"
+	"github.com/uqtool/uq/traces"
+)
+
+// traffic makes packets of a few flows as the kernel hands them over.
+type traffic struct {
+	t   *testing.T
+	rng *rand.Rand
+	b   decode.Builder
+	ect uint8
+	gso bool
+}
+
+func newTraffic(t *testing.T, seed uint64) *traffic {
+	return &traffic{t: t, rng: rand.New(rand.NewPCG(seed, 1))}
+}
+
+func (g *traffic) packet() nfq.Packet {
+	n := g.rng.IntN(6)
+	r := traces.Record{Len: uint32(100 + g.rng.IntN(1400)), HdrLen: 28, Segs: 1, DSField: g.ect}
+	flow := fmt.Sprintf("udp 10.0.1.2:%d>10.0.2.2:9", 1000+n)
+	info := nfq.SkbInfo(0)
+	if n < 3 {
+		flow = fmt.Sprintf("tcp [fd00::1]:%d>[fd00::2]:80", 1000+n)
+		r.HdrLen, r.L4Flags = 72, 0x10
+		if g.gso {
+			r.Len, info = uint32(1500*(1+g.rng.IntN(20))), nfq.GSO
+		}
+	}
+	k, err := pkt.ParseFlowKey(flow)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	r.Flow = k
+	h, err := g.b.Build(&r, 0)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return nfq.Packet{Len: r.Len, Payload: bytes.Clone(h.Bytes), Info: info, Hook: 2, InDev: 2, OutDev: 3}
+}
+
+// session runs a Live on the fake queue in a bubble with virtual time.
+type session struct {
+	q      *nfqtest.Queue
+	trace  bytes.Buffer
+	result Result
+	err    error
+}
+
+// play starts a Live with conf, lets drive act on the queue, and ends it.
+func play(t *testing.T, conf traces.Scheduler, opt LiveOptions, drive func(*session)) *session {
+	t.Helper()
+	s := &session{}
+	synctest.Test(t, func(t *testing.T) {
+		s.q = nfqtest.New() // its channels belong to the bubble
+		opt.Clock = record.StartClock()
+		opt.Scheduler, opt.LinkHeader, opt.CEMark = conf, 14, 1
+		opt.Timer = Sleep // virtual time stands still for a loop that polls
+		h := record.NewHeader(opt.Clock, traces.Capture{Mode: "test"})
+		h.Scheduler = &conf
+		w, err := traces.NewWriter(&s.trace, h, traces.WriterOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, err := NewLive(s.q, opt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			s.result, s.err = l.Run(ctx, w)
+		}()
+		drive(s)
+		cancel()
+		<-done
+	})
+	return s
+}
+
+// burst pushes n packets at random times over about n*gap.
+func (s *session) burst(g *traffic, n int, gap time.Duration) {
+	for n > 0 {
+		k := min(n, 1+g.rng.IntN(4))
+		for range k {
+			s.q.Push(g.packet())
+		}
+		n -= k
+		time.Sleep(time.Duration(g.rng.Int64N(int64(2*gap)*int64(k)) + 1))
+	}
+}
+
+func verify(t *testing.T, trace []byte) (Verification, error) {
+	t.Helper()
+	r, err := traces.NewReader(bytes.NewReader(trace))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Verify(r)
+}
+
+func specs() []string {
+	var s []string
+	for _, k := range builtin.Kinds() {
+		s = append(s, k.Name)
+	}
+	return append(s, "fq_codel limit 20", "codel target 1ms interval 10ms ecn", "pfifo limit 5", "fq_codel memory_limit 20k ce_threshold 500us")
+}
+
+// TestParity is the promise: for every scheduler the live loop decides what
+// sim.Run decides on the arrivals it recorded, to the nanosecond, and Verify
+// says so.
+func TestParity(t *testing.T) {
+	for i, qdisc := range specs() {
+		for _, lnk := range []string{"rate 10mbit delay 3ms", "rate 100mbit", "unlimited"} {
+			t.Run(qdisc+"/"+lnk, func(t *testing.T) {
+				conf := traces.Scheduler{Qdisc: qdisc, Link: lnk, Seed: uint64(i)}
+				s := play(t, conf, LiveOptions{}, func(s *session) {
+					g := newTraffic(t, uint64(i))
+					g.ect, g.gso = uint8(i%3), i%2 == 0
+					s.burst(g, 1500, 600*time.Microsecond)
+					time.Sleep(20 * time.Second)
+				})
+				if s.err != nil {
+					t.Fatal(s.err)
+				}
+				checkParity(t, s, conf)
+			})
+		}
+	}
+}
+
+func checkParity(t *testing.T, s *session, conf traces.Scheduler) {
+	t.Helper()
+	v, err := verify(t, s.trace.Bytes())
+	if err != nil || v.Divergence != nil {
+		t.Fatalf("verify: %v, %v", err, v.Divergence)
+	}
+	if v.Packets != 1500 || v.Decisions != 1500 || !v.Complete {
+		t.Errorf("verified %d decisions of %d packets, complete %v", v.Decisions, v.Packets, v.Complete)
+	}
+	if digest := simulated(t, s.trace.Bytes(), conf); digest != s.result.Run.Digest || digest != v.Digest {
+		t.Errorf("digests: live %s, verified %s, simulated %s", s.result.Run.Digest, v.Digest, digest)
+	}
+	if s.q.Held() != 0 {
+		t.Errorf("%d packets left in the queue", s.q.Held())
+	}
+	drops := uint64(0)
+	for _, g := range s.q.Given() {
+		if g.Action == nfq.Drop {
+			drops++
+		}
+	}
+	if drops != s.result.Run.Drops {
+		t.Errorf("%d drop verdicts, %d drops", drops, s.result.Run.Drops)
+	}
+}
+
+func simulated(t *testing.T, trace []byte, conf traces.Scheduler) string {
+	t.Helper()
+	r, err := traces.NewReader(bytes.NewReader(trace))
+	if err != nil {
+		t.Fatal(err)
+	}
+	src, err := traces.NewSource(r, traces.SourceOptions{Seed: conf.Seed})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, pool := egress.NewDigest(), &pkt.Pool{}
+	port, err := NewPort(conf, d, pool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := sim.Run(src, port, pool); err != nil {
+		t.Fatal(err)
+	}
+	return d.String()
+}
+
+// TestInterrupted ends a run with packets still held: they are accepted, and
+// verify holds up to the horizon.
+func TestInterrupted(t *testing.T) {
+	conf := traces.Scheduler{Qdisc: "fq_codel", Link: "rate 1mbit delay 10ms", Seed: 1}
+	s := play(t, conf, LiveOptions{}, func(s *session) { s.burst(newTraffic(t, 1), 300, time.Millisecond) })
+	if s.err != nil || s.q.Held() != 0 || s.result.Unfinished == 0 {
+		t.Fatalf("%v, %d held, %d unfinished", s.err, s.q.Held(), s.result.Unfinished)
+	}
+	v, err := verify(t, s.trace.Bytes())
+	if err != nil || v.Divergence != nil || v.Undecided != s.result.Unfinished || v.Decisions+v.Undecided != 300 {
+		t.Errorf("%v %v: %+v", err, v.Divergence, v)
+	}
+}
+
+// TestCut verifies a trace cut anywhere, as SIGKILL leaves it.
+func TestCut(t *testing.T) {
+	conf := traces.Scheduler{Qdisc: "fq_codel limit 50", Link: "rate 5mbit", Seed: 1}
+	s := play(t, conf, LiveOptions{}, func(s *session) { s.burst(newTraffic(t, 2), 3000, time.Millisecond) })
+	whole := s.trace.Bytes()
+	compared := uint64(0)
+	for cut := len(whole) - 1; cut > len(whole)/3; cut -= 1 + len(whole)/50 {
+		v, err := verify(t, whole[:cut])
+		var damage *traces.Damage
+		if !errors.As(err, &damage) || v.Divergence != nil || v.Complete {
+			t.Fatalf("cut at %d: %v, %v, complete %v", cut, err, v.Divergence, v.Complete)
+		}
+		compared = max(compared, v.Decisions)
+	}
+	if compared < 1000 {
+		t.Errorf("at most %d decisions compared", compared)
+	}
+}
+
+// TestTampered changes one thing in each trace, which must be found.
+func TestTampered(t *testing.T) {
+	conf := traces.Scheduler{Qdisc: "fq_codel limit 50", Link: "rate 5mbit delay 1ms", Seed: 1}
+	s := play(t, conf, LiveOptions{}, func(s *session) {
+		g := newTraffic(t, 3)
+		g.ect = 2
+		s.burst(g, 1000, time.Millisecond)
+		time.Sleep(5 * time.Second)
+	})
+	for name, tamper := range map[string]func(i int, r *traces.Record) bool{
+		"due":      func(_ int, r *traces.Record) bool { r.Due++; return r.Verdict == traces.Accept },
+		"dequeued": func(_ int, r *traces.Record) bool { r.Dequeued--; return r.Verdict == traces.Accept },
+		"verdict": func(_ int, r *traces.Record) bool {
+			r.Verdict = traces.Accept
+			return r.Reason == pkt.Overlimit
+		},
+		"mark": func(_ int, r *traces.Record) bool {
+			ok := r.Verdict == traces.MarkCE
+			r.Verdict, r.Reason = traces.Accept, pkt.NoReason
+			return ok
+		},
+		"reason":  func(_ int, r *traces.Record) bool { r.Reason = pkt.AQM; return r.Verdict == traces.Drop },
+		"length":  func(i int, r *traces.Record) bool { r.Len--; return i == 500 },
+		"arrival": func(i int, r *traces.Record) bool { r.Time--; return i == 500 },
+		"flow":    func(i int, r *traces.Record) bool { r.Flow.SrcPort++; return i == 500 },
+		"held":    func(i int, r *traces.Record) bool { r.Reason = pkt.Shutdown; return i == 500 },
+	} {
+		v, err := verify(t, rewrite(t, s.trace.Bytes(), tamper))
+		if err != nil || v.Divergence == nil {
+			t.Errorf("%s: not found: %v", name, err)
+			continue
+		}
+		if d := v.Divergence; d.Expected == "" || d.Got == "" || !strings.Contains(d.State, "backlog") && d.Flow != "all" {
+			t.Errorf("%s: poorly explained: %v", name, d)
+		}
+	}
+}
+
+// rewrite copies a trace, changing the first record for which tamper says so.
+func rewrite(t *testing.T, trace []byte, tamper func(int, *traces.Record) bool) []byte {
+	t.Helper()
+	r, err := traces.NewReader(bytes.NewReader(trace))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	w, err := traces.NewWriter(&out, r.Header(), traces.WriterOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := false
+	var rec traces.Record
+	for i := 0; r.Next(&rec) == nil; i++ {
+		if changed := rec; !done && tamper(i, &changed) {
+			rec, done = changed, true
+		}
+		if err := w.Append(&rec); err != nil {
+			t.Fatal(err)
+		}
+	}
+	end, ok := r.End()
+	if !done || !ok {
+		t.Fatal("nothing to tamper with")
+	}
+	if err := w.Close(end); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+// TestLosses: the kernel gives up what it holds, packets go missing on the way
+// and find the queue full. The run goes on, everything is told, and verify
+// holds.
+func TestLosses(t *testing.T) {
+	conf := traces.Scheduler{Qdisc: "fq_codel", Link: "rate 5mbit", Seed: 1}
+	s := play(t, conf, LiveOptions{}, func(s *session) {
+		g := newTraffic(t, 4)
+		s.burst(g, 500, 300*time.Microsecond)
+		s.q.Flush()
+		s.burst(g, 500, 300*time.Microsecond)
+		s.q.Miss(7)
+		s.burst(g, 500, 300*time.Microsecond)
+		time.Sleep(10 * time.Second)
+	})
+	if s.err != nil {
+		t.Fatal(s.err)
+	}
+	l := s.result.Losses
+	if l.Missing != 7 || l.Gone == 0 {
+		t.Errorf("losses %+v", l)
+	}
+	v, err := verify(t, s.trace.Bytes())
+	if err != nil || v.Divergence != nil || v.Decisions != 1500 {
+		t.Errorf("verify: %v, %v, %d decisions", err, v.Divergence, v.Decisions)
+	}
+	gone := uint64(0)
+	r, _ := traces.NewReader(&s.trace)
+	var rec traces.Record
+	for r.Next(&rec) == nil {
+		if rec.Info&traces.Gone != 0 {
+			gone++
+		}
+	}
+	if gone != l.Gone {
+		t.Errorf("%d packets marked gone, %d counted", gone, l.Gone)
+	}
+}
+
+// TestTies: many packets in one instant, one packet, none.
+func TestTies(t *testing.T) {
+	for _, n := range []int{0, 1, 500} {
+		conf := traces.Scheduler{Qdisc: "fq_codel limit 100", Link: "rate 5mbit", Seed: 1}
+		s := play(t, conf, LiveOptions{}, func(s *session) {
+			g := newTraffic(t, 5)
+			for range n {
+				s.q.Push(g.packet())
+			}
+			time.Sleep(5 * time.Second)
+		})
+		v, err := verify(t, s.trace.Bytes())
+		if s.err != nil || err != nil || v.Divergence != nil || v.Decisions != uint64(n) {
+			t.Errorf("%d packets: %v, %v, %v, %d decisions", n, s.err, err, v.Divergence, v.Decisions)
+		}
+	}
+}
+
+// TestFailingDisk: packets go on when the trace cannot be written.
+func TestFailingDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := nfqtest.New()
+		conf := traces.Scheduler{Qdisc: "pfifo", Link: "rate 5mbit", Seed: 1}
+		opt := LiveOptions{Clock: record.StartClock(), Scheduler: conf, Timer: Sleep}
+		w, err := traces.NewWriter(&brokenDisk{left: 4000}, traces.Header{Scheduler: &conf}, traces.WriterOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, err := NewLive(q, opt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(20*time.Second, cancel)
+		go (&session{q: q}).burst(newTraffic(t, 6), 3000, time.Millisecond)
+		res, err := l.Run(ctx, w)
+		if err == nil || !strings.Contains(err.Error(), "the packets passed") {
+			t.Errorf("error %v", err)
+		}
+		if res.Packets != 3000 || res.Losses.Records == 0 || q.Held() != 0 {
+			t.Errorf("%d packets, %d records lost, %d held", res.Packets, res.Losses.Records, q.Held())
+		}
+	})
+}
+
+// brokenDisk is full after some bytes.
+type brokenDisk struct{ left int }
+
+func (d *brokenDisk) Write(p []byte) (int, error) {
+	if d.left -= len(p); d.left < 0 {
+		return 0, errors.New("no space left on device")
+	}
+	return len(p), nil
+}
+
+func TestVerifyNeedsScheduler(t *testing.T) {
+	var b bytes.Buffer
+	w, err := traces.NewWriter(&b, traces.Header{}, traces.WriterOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(traces.End{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := verify(t, b.Bytes()); !errors.Is(err, ErrNotLive) {
+		t.Errorf("error %v", err)
+	}
+}
