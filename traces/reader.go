@@ -10,50 +10,6 @@ import (
 	"github.com/uqtool/uq/sim/pkt"
 )
 
-// Damage is the error of a trace that could not be read to its end. What came
-// before it is whole: every block has its checksum.
-type Damage struct {
-	// Offset is where in the file the (first) damage is, in bytes.
-	Offset int64
-	// Record is the number of the first record that could not be read.
-	Record uint64
-	// Recovered is how many records were delivered in all.
-	Recovered uint64
-	// Lost is how many records are known to be missing between those that were
-	// delivered; only a reader that resyncs can know.
-	Lost uint64
-	// Places is how many damaged places were met; more than 1 only with resync.
-	Places int
-	// Err is the (first) cause.
-	Err error
-}
-
-func (d *Damage) Error() string {
-	if d.Places == 1 && errors.Is(d.Err, ErrTruncated) {
-		return fmt.Sprintf("%v: %d records recovered", d.Err, d.Recovered)
-	}
-	s := fmt.Sprintf("trace is damaged at byte %d, record %d: %v: %d records recovered", d.Offset, d.Record, d.Err, d.Recovered)
-	if d.Places > 1 || d.Lost > 0 {
-		s += fmt.Sprintf(", %d known lost at %d damaged places", d.Lost, d.Places)
-	}
-	return s
-}
-
-func (d *Damage) Unwrap() error { return d.Err }
-
-// maxPlaces is how many damaged places a resyncing reader passes over before it
-// gives up.
-const maxPlaces = 1000
-
-// Causes of damage that callers may tell apart.
-var (
-	// ErrTruncated means that the trace has no end record: the recording was
-	// cut, or is still going on.
-	ErrTruncated = errors.New("trace is truncated: no end record")
-	// ErrTrailing means that something follows the end record.
-	ErrTrailing = errors.New("data after the end record")
-)
-
 // Reader reads a trace from a stream, front to back, in bounded memory. It is
 // not safe for concurrent use.
 type Reader struct {
@@ -396,6 +352,3 @@ func (r *Reader) notTrace(err error) error {
 	}
 	return fmt.Errorf("read the trace: %w: %s", ErrNotTrace, what)
 }
-
-// ErrNotTrace means that the input is something else than a trace.
-var ErrNotTrace = errors.New("not a uq trace")

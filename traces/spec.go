@@ -1,6 +1,10 @@
 package traces
 
-import "github.com/uqtool/uq/sim/pkt"
+import (
+	"slices"
+
+	"github.com/uqtool/uq/sim/pkt"
+)
 
 // Column is one row of the format's table: a field of the records as packets
 // blocks store it and as the text form writes it. The table drives the binary
@@ -27,8 +31,8 @@ type Column struct {
 	textField
 }
 
-// Columns returns the table.
-func Columns() []Column { return columns[:] }
+// Columns returns a copy of the table.
+func Columns() []Column { return slices.Clone(columns[:]) }
 
 // columns is the specification. Order matters: a column's predictor may use the
 // columns above it.

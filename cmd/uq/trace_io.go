@@ -86,7 +86,8 @@ func createTraceOutput(s *streams, name string) (*traceOutput, error) {
 	if name == "-" {
 		return &traceOutput{Writer: bufio.NewWriter(s.out)}, nil
 	}
-	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
+	info, err := os.Stat(name)
+	if err == nil && !info.Mode().IsRegular() {
 		// A device or a named pipe must not be replaced by a file.
 		f, err := os.OpenFile(name, os.O_WRONLY, 0)
 		if err != nil {
@@ -94,9 +95,17 @@ func createTraceOutput(s *streams, name string) (*traceOutput, error) {
 		}
 		return &traceOutput{Writer: bufio.NewWriter(f), file: f}, nil
 	}
-	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
-	if err != nil {
-		return nil, usageErrorf("create %s: %w", name, err)
+	if real, err := filepath.EvalSymlinks(name); err == nil {
+		name = real
+	}
+	// Not os.CreateTemp, which ignores the user's umask.
+	temp := fmt.Sprintf("%s.%d.part", name, os.Getpid())
+	f, createErr := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	if createErr == nil && err == nil {
+		createErr = f.Chmod(info.Mode().Perm())
+	}
+	if createErr != nil {
+		return nil, usageErrorf("create %s: %w", name, createErr)
 	}
 	return &traceOutput{Writer: bufio.NewWriter(f), file: f, name: name}, nil
 }
@@ -106,9 +115,6 @@ func (o *traceOutput) commit() error {
 	err := o.Flush()
 	if o.file == nil {
 		return err
-	}
-	if o.name != "" && err == nil {
-		err = o.file.Chmod(0o644)
 	}
 	if e := o.file.Close(); err == nil {
 		err = e
