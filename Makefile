@@ -51,7 +51,7 @@ bench-smoke: ## run every benchmark once, so that none rots
 	$(GO) test -run '^$$' -bench . -benchtime 1x ./...
 
 corpus: build ## record traces/corpus anew (needs the live lab, takes a minute)
-	@.ci/corpus $(BIN)
+	.ci/corpus $(BIN)
 
 soak: build ## simulate a synthetic trace of 100 million packets and report the memory
 	@.ci/soak $(BIN)

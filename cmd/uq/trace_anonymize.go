@@ -13,7 +13,7 @@ import (
 
 func newTraceAnonymizeCmd(s *streams) *cobra.Command {
 	var out, key string
-	var resync bool
+	var salvage bool
 	cmd := &cobra.Command{
 		Use:   "anonymize TRACE -o TRACE",
 		Short: "Replace the addresses in a trace, keeping their prefixes",
@@ -27,18 +27,18 @@ match, unless --key gives one. What stays may still tell something: ports, packe
 lengths and times are as characteristic as addresses.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return runTraceAnonymize(cmd.Context(), s, args[0], out, key, resync)
+			return runTraceAnonymize(cmd.Context(), s, args[0], out, key, salvage)
 		},
 	}
 	f := cmd.Flags()
 	f.StringVarP(&out, "output", "o", "", "trace to write, - for standard output")
 	f.StringVar(&key, "key", "", "key of 32 bytes in hex, to treat several traces alike")
-	f.BoolVar(&resync, "resync", false, "go on after damage, at the next whole block")
+	f.BoolVar(&salvage, "salvage", false, "go on after damage, at the next whole block")
 	_ = cmd.MarkFlagRequired("output")
 	return cmd
 }
 
-func runTraceAnonymize(ctx context.Context, s *streams, name, out, hexKey string, resync bool) error {
+func runTraceAnonymize(ctx context.Context, s *streams, name, out, hexKey string, salvage bool) error {
 	key := make([]byte, traces.AnonymizerKeySize)
 	if hexKey != "" {
 		var err error
@@ -52,14 +52,11 @@ func runTraceAnonymize(ctx context.Context, s *streams, name, out, hexKey string
 	if err != nil {
 		return err
 	}
-	r, in, err := startTrace(ctx, s, name)
+	r, in, err := startTrace(ctx, s, name, salvage)
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	if resync {
-		r.Resync()
-	}
 	return writeTraceFile(s, out, func(w io.Writer) error {
 		t, err := traces.NewWriter(w, a.Header(r.Header()), traces.WriterOptions{})
 		if err != nil {

@@ -12,7 +12,7 @@ import (
 )
 
 func newTraceCatCmd(s *streams) *cobra.Command {
-	var resync bool
+	var salvage bool
 	var out string
 	cmd := &cobra.Command{
 		Use:   "cat TRACE",
@@ -23,23 +23,20 @@ are left out; traces/FORMAT.md lists them.`,
 		Example: "  uq trace cat t.zst | grep verdict=drop",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return runTraceCat(cmd.Context(), s, args[0], out, resync)
+			return runTraceCat(cmd.Context(), s, args[0], out, salvage)
 		},
 	}
-	cmd.Flags().BoolVar(&resync, "resync", false, "go on after damage, at the next whole block")
+	cmd.Flags().BoolVar(&salvage, "salvage", false, "go on after damage, at the next whole block")
 	cmd.Flags().StringVarP(&out, "output", "o", "-", "file to write, - for standard output")
 	return cmd
 }
 
-func runTraceCat(ctx context.Context, s *streams, name, out string, resync bool) error {
-	r, in, err := startTrace(ctx, s, name)
+func runTraceCat(ctx context.Context, s *streams, name, out string, salvage bool) error {
+	r, in, err := startTrace(ctx, s, name, salvage)
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	if resync {
-		r.Resync()
-	}
 	return writeTraceFile(s, out, func(w io.Writer) error {
 		t, err := traces.NewTextWriter(w, r.Header())
 		if err != nil {

@@ -21,9 +21,9 @@ import (
 
 // traceInfoOptions are the flags of uq trace info.
 type traceInfoOptions struct {
-	top    int
-	json   bool
-	resync bool
+	top     int
+	json    bool
+	salvage bool
 }
 
 func newTraceInfoCmd(s *streams) *cobra.Command {
@@ -39,7 +39,7 @@ func newTraceInfoCmd(s *streams) *cobra.Command {
 	f := cmd.Flags()
 	f.IntVar(&o.top, "top", 10, "how many flows to list, the largest first")
 	f.BoolVar(&o.json, "json", false, "print JSON, schema "+traces.SummarySchema)
-	f.BoolVar(&o.resync, "resync", false, "go on after damage, at the next whole block")
+	f.BoolVar(&o.salvage, "salvage", false, "go on after damage, at the next whole block")
 	return cmd
 }
 
@@ -47,14 +47,11 @@ func runTraceInfo(ctx context.Context, s *streams, name string, o traceInfoOptio
 	if o.top < 0 {
 		return usageErrorf("--top %d: want 0 or more", o.top)
 	}
-	r, in, err := startTrace(ctx, s, name)
+	r, in, err := startTrace(ctx, s, name, o.salvage)
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	if o.resync {
-		r.Resync()
-	}
 	sum, err := traces.Summarize(r, o.top)
 	var d *traces.Damage
 	if err != nil && (!errors.As(err, &d) || errors.Is(err, context.Canceled)) {

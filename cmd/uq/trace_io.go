@@ -45,13 +45,18 @@ func (in *traceInput) Read(p []byte) (int, error) {
 	return in.Reader.Read(p)
 }
 
-// startTrace opens a trace for reading from front to back.
-func startTrace(ctx context.Context, s *streams, name string) (*traces.Reader, io.Closer, error) {
+// startTrace opens a trace for reading from front to back, with salvage also one
+// that is damaged in the middle.
+func startTrace(ctx context.Context, s *streams, name string, salvage bool) (*traces.Reader, io.Closer, error) {
 	in, err := openTraceInput(ctx, s, name)
 	if err != nil {
 		return nil, nil, err
 	}
-	r, err := traces.NewReader(in)
+	open := traces.NewReader
+	if salvage {
+		open = traces.Salvage
+	}
+	r, err := open(in)
 	if err != nil {
 		in.Close()
 		return nil, nil, traceError(name, err)

@@ -67,9 +67,9 @@ func TestDamagedTraceExits4(t *testing.T) {
 	}
 
 	file[len(file)/2] ^= 1
-	code, out, errs = uq(file, "trace", "info", "--resync", "-")
+	code, out, errs = uq(file, "trace", "info", "--salvage", "-")
 	if code != exitDamaged || !strings.Contains(out, "damaged at byte") || !strings.Contains(errs, "8192 known lost") {
-		t.Errorf("info --resync: exit %d\n%s%s", code, out, errs)
+		t.Errorf("info --salvage: exit %d\n%s%s", code, out, errs)
 	}
 }
 

@@ -1,0 +1,339 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+
+	"github.com/spf13/cobra"
+
+	"github.com/uqtool/uq/sim"
+	"github.com/uqtool/uq/sim/egress"
+	"github.com/uqtool/uq/sim/link"
+	"github.com/uqtool/uq/sim/pkt"
+	"github.com/uqtool/uq/sim/report"
+	"github.com/uqtool/uq/sim/sched"
+	"github.com/uqtool/uq/sim/sched/builtin"
+	"github.com/uqtool/uq/traces"
+	"github.com/uqtool/uq/traces/corpus"
+)
+
+// simOptions are the flags of uq sim.
+type simOptions struct {
+	trace  string // "" for the embedded one, "-" for standard input
+	qdiscs []string
+	link   string
+	seed   uint64
+	gso    string
+	flows  int
+	json   bool
+	events bool
+}
+
+func newSimCmd(s *streams) *cobra.Command {
+	var o simOptions
+	cmd := &cobra.Command{
+		Use:   "sim [trace.zst|-]",
+		Short: "Run a trace through schedulers in virtual time",
+		Long: `Run a trace's packets through one or more schedulers and a link in
+deterministic virtual time, and print what became of them side by side.
+
+Without a trace an embedded one, recorded from real traffic, is used. Without
+--qdisc pfifo is compared with fq_codel. Without --link the bottleneck that the
+trace's header states is used.`,
+		Example: `  uq sim
+  uq sim t.zst --qdisc "fq_codel limit 1000 target 5ms" --qdisc "codel ecn"
+  uq sim t.zst --link "rate 20mbit delay 10ms" --gso split --json
+  uq sim t.zst --qdisc pfifo --events | grep drop`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				o.trace = args[0]
+			}
+			return runSim(cmd.Context(), s, o)
+		},
+	}
+	f := cmd.Flags()
+	f.StringArrayVar(&o.qdiscs, "qdisc", nil, `scheduler as tc writes it, "fq_codel target 5ms"; repeatable: `+kindNames())
+	f.StringVar(&o.link, "link", "", `link behind the scheduler: "rate RATE [delay TIME] [overhead BYTES]" or "unlimited [delay TIME]"`)
+	f.Uint64Var(&o.seed, "seed", 1, "key of the flow hash and of all randomness")
+	f.StringVar(&o.gso, "gso", "whole", "super-packets: whole, as recorded, or split into the packets on the wire")
+	f.IntVar(&o.flows, "flows", 12, "flows to print, the largest first")
+	f.BoolVar(&o.json, "json", false, "print the report, or with --events each event, as JSON on standard output")
+	f.BoolVar(&o.events, "events", false, "print every decision on standard output, the report on standard error")
+	return cmd
+}
+
+func kindNames() string {
+	var ns []string
+	for _, k := range builtin.Kinds() {
+		ns = append(ns, k.Name)
+	}
+	return strings.Join(ns, ", ")
+}
+
+// runSim checks the flags before it reads anything, then runs every qdisc.
+func runSim(ctx context.Context, s *streams, o simOptions) error {
+	if len(o.qdiscs) == 0 {
+		o.qdiscs = []string{"pfifo", "fq_codel"}
+	}
+	for _, q := range o.qdiscs {
+		if _, err := builtin.New(q, nil); err != nil {
+			return usageErrorf("--qdisc: %w", err)
+		}
+	}
+	if o.gso != "whole" && o.gso != "split" {
+		return usageErrorf("--gso %q: want whole or split", o.gso)
+	}
+	if o.flows < 0 {
+		return usageErrorf("--flows %d: want 0 or more", o.flows)
+	}
+	in, err := openInput(s, o.trace, len(o.qdiscs) > 1)
+	if err != nil {
+		return err
+	}
+	defer in.close()
+	head, err := in.reader()
+	if err != nil {
+		return err
+	}
+	defer head.close()
+	if o.link == "" {
+		if o.link = headerLink(head.Header()); o.link == "" {
+			return usageErrorf("%s states no bottleneck: say what link to simulate, for example --link \"rate 20mbit\"", in.name)
+		}
+	}
+	if _, err := link.New(o.link); err != nil {
+		return usageErrorf("--link: %w", err)
+	}
+	return simulate(ctx, s, o, in, head)
+}
+
+// headerLink is the link a trace was recorded behind or scheduled with: its
+// scheduler's, else the lab's bottleneck less its queue.
+func headerLink(h traces.Header) string {
+	if h.Scheduler != nil && h.Scheduler.Link != "" {
+		return h.Scheduler.Link
+	}
+	if h.Scenario == nil {
+		return ""
+	}
+	var keep []string
+	words := strings.Fields(h.Scenario.Bottleneck)
+	for i := 0; i+1 < len(words); i += 2 {
+		if words[i] == "rate" || words[i] == "delay" {
+			keep = append(keep, words[i], words[i+1])
+		}
+	}
+	return strings.Join(keep, " ")
+}
+
+// simulate runs each qdisc over the trace: at once on as many cores as there
+// are, but one after the other when their events are printed.
+func simulate(ctx context.Context, s *streams, o simOptions, in *input, first *openTrace) error {
+	status := newStatus(s.err, in.size*int64(len(o.qdiscs)))
+	defer status.clear()
+	runs := make([]*report.Run, len(o.qdiscs))
+	errs := make([]error, len(o.qdiscs))
+	one := func(i int) {
+		tr := first
+		if i > 0 {
+			if tr, errs[i] = in.reader(); errs[i] != nil {
+				return
+			}
+			defer tr.close()
+		}
+		tr.onRead = status.add
+		runs[i], errs[i] = simulateOne(ctx, s, o, i, tr)
+	}
+	if o.events {
+		for i := range o.qdiscs {
+			one(i)
+		}
+	} else {
+		parallel(len(o.qdiscs), one)
+	}
+	status.clear()
+	var damage *traces.Damage
+	for _, err := range errs {
+		if err != nil && !errors.As(err, &damage) {
+			return err
+		}
+	}
+	return writeReport(s, o, in, runs, damage)
+}
+
+// parallel runs f(0..n-1), a few at a time.
+func parallel(n int, f func(int)) {
+	slots := make(chan struct{}, maxParallel())
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() {
+			slots <- struct{}{}
+			f(i)
+			<-slots
+		})
+	}
+	wg.Wait()
+}
+
+// simulateOne runs qdisc i. A damaged trace gives a result and its error.
+func simulateOne(ctx context.Context, s *streams, o simOptions, i int, tr *openTrace) (*report.Run, error) {
+	src, err := traces.NewSource(tr.Reader, traces.SourceOptions{Seed: o.seed, Split: o.gso == "split"})
+	if err != nil {
+		return nil, err
+	}
+	l, err := link.New(o.link)
+	if err != nil {
+		return nil, err
+	}
+	c := report.NewCollector(report.DefaultFlows)
+	var sink egress.Sink = c
+	var ev *eventWriter
+	if o.events {
+		ev = newEventWriter(s.out, o.json, o.qdiscs[i])
+		sink = egress.Tee(c, ev)
+	}
+	pool := &pkt.Pool{}
+	port, err := egress.New(func(d sched.DropFunc) (sched.Scheduler, error) { return builtin.New(o.qdiscs[i], d) }, l, sink, pool)
+	if err != nil {
+		return nil, err
+	}
+	_, err = sim.Run(&interruptible{ctx: ctx, src: src}, port, pool)
+	if ev != nil {
+		if werr := ev.flush(); werr != nil {
+			return nil, fmt.Errorf("write events: %w", werr)
+		}
+	}
+	return report.NewRun(port, c), err
+}
+
+// interruptible is a Source that ends when ctx does.
+type interruptible struct {
+	ctx context.Context
+	src sim.Source
+	n   uint
+}
+
+// Next implements sim.Source.
+func (s *interruptible) Next(p *pkt.Packet) (bool, error) {
+	if s.n++; s.n%4096 == 0 && s.ctx.Err() != nil {
+		return false, s.ctx.Err()
+	}
+	return s.src.Next(p)
+}
+
+func writeReport(s *streams, o simOptions, in *input, runs []*report.Run, damage *traces.Damage) error {
+	l, err := link.New(o.link)
+	if err != nil {
+		return err
+	}
+	r := &report.Report{
+		Format: report.Format, Trace: in.name, Loop: report.OpenLoop, GSO: o.gso, Seed: o.seed,
+		Link: report.LinkLine(l), Runs: runs,
+	}
+	if damage != nil {
+		r.Notes = append(r.Notes, damage.Error())
+	}
+	out := s.out
+	if o.events {
+		out = s.err
+	}
+	if o.json && !o.events {
+		err = r.WriteJSON(out)
+	} else {
+		err = r.WriteWords(out, report.Words{Flows: o.flows})
+	}
+	if err != nil {
+		return fmt.Errorf("write report: %w", err)
+	}
+	if damage != nil {
+		return damagedErrorf("%s: %w", in.name, damage)
+	}
+	return nil
+}
+
+// input is a trace that can be read several times.
+type input struct {
+	name string
+	size int64
+	open func() (io.ReadCloser, error)
+	temp string // a copy of standard input
+}
+
+// openInput finds the trace. Standard input is copied to a temporary file when
+// it must be read more than once.
+func openInput(s *streams, path string, again bool) (*input, error) {
+	switch {
+	case path == "":
+		data := corpus.Default()
+		return &input{name: corpus.DefaultName + " (embedded)", size: int64(len(data)), open: func() (io.ReadCloser, error) {
+			return io.NopCloser(strings.NewReader(data)), nil
+		}}, nil
+	case path == "-" && again:
+		return spool(s.in)
+	case path == "-":
+		return &input{name: "standard input", open: func() (io.ReadCloser, error) { return io.NopCloser(s.in), nil }}, nil
+	}
+	st, err := os.Stat(path)
+	if err != nil {
+		return nil, usageErrorf("open trace: %w", err)
+	}
+	return &input{name: path, size: st.Size(), open: func() (io.ReadCloser, error) { return os.Open(path) }}, nil
+}
+
+func spool(r io.Reader) (*input, error) {
+	f, err := os.CreateTemp("", "uq-sim-*.zst")
+	if err != nil {
+		return nil, fmt.Errorf("copy standard input: %w", err)
+	}
+	defer f.Close()
+	n, err := io.Copy(f, r)
+	if err != nil {
+		os.Remove(f.Name())
+		return nil, fmt.Errorf("copy standard input: %w", err)
+	}
+	name := f.Name()
+	return &input{name: "standard input", size: n, temp: name, open: func() (io.ReadCloser, error) { return os.Open(name) }}, nil
+}
+
+func (in *input) close() {
+	if in.temp != "" {
+		os.Remove(in.temp)
+	}
+}
+
+// openTrace is a trace being read.
+type openTrace struct {
+	*traces.Reader
+	file   io.ReadCloser
+	onRead func(int)
+}
+
+// Read counts what passes, for the progress line.
+func (t *openTrace) Read(p []byte) (int, error) {
+	n, err := t.file.Read(p)
+	if t.onRead != nil {
+		t.onRead(n)
+	}
+	return n, err
+}
+
+func (in *input) reader() (*openTrace, error) {
+	f, err := in.open()
+	if err != nil {
+		return nil, fmt.Errorf("open trace: %w", err)
+	}
+	t := &openTrace{file: f}
+	if t.Reader, err = traces.NewReader(t); err != nil {
+		f.Close()
+		return nil, usageErrorf("%s: %w", in.name, err)
+	}
+	return t, nil
+}
+
+func (t *openTrace) close() { t.file.Close() }
