@@ -15,9 +15,9 @@ type Damage struct {
 	// Recovered is how many records were delivered in all.
 	Recovered uint64
 	// Lost is how many records are known to be missing between those that were
-	// delivered; only a reader that resyncs can know.
+	// delivered; only Salvage can know.
 	Lost uint64
-	// Places is how many damaged places were met; more than 1 only with resync.
+	// Places is how many damaged places were met; more than 1 only with Salvage.
 	Places int
 	// Err is the (first) cause.
 	Err error
@@ -35,10 +35,6 @@ func (d *Damage) Error() string {
 }
 
 func (d *Damage) Unwrap() error { return d.Err }
-
-// maxPlaces is how many damaged places a resyncing reader passes over before it
-// gives up.
-const maxPlaces = 1000
 
 // Causes of damage that callers may tell apart.
 var (

@@ -50,13 +50,14 @@ func blocksOf(t testing.TB, file []byte) []traces.BlockInfo {
 }
 
 // readRecords reads all records of a trace that may be damaged.
-func readRecords(file []byte, resync bool) ([]traces.Record, error) {
-	r, err := traces.NewReader(bytes.NewReader(file))
+func readRecords(file []byte, salvage bool) ([]traces.Record, error) {
+	open := traces.NewReader
+	if salvage {
+		open = traces.Salvage
+	}
+	r, err := open(bytes.NewReader(file))
 	if err != nil {
 		return nil, err
-	}
-	if resync {
-		r.Resync()
 	}
 	var rs []traces.Record
 	for {
@@ -110,9 +111,9 @@ func TestTruncatedHeader(t *testing.T) {
 	}
 }
 
-// After damage in the middle a resyncing reader goes on at the next whole block
+// After damage in the middle Salvage goes on at the next whole block
 // and says how much is missing.
-func TestResync(t *testing.T) {
+func TestSalvage(t *testing.T) {
 	file, rs := smallTrace(t)
 	b := blocksOf(t, file)[2]
 	mid := int(b.Offset + b.Size/2)
@@ -140,8 +141,30 @@ func TestResync(t *testing.T) {
 			}
 		}
 		if got, err = readRecords(bad, false); len(got) != 2*smallBlock || !errors.As(err, &d) || d.Lost != 0 {
-			t.Errorf("%s, without resync: %d records, %v", name, len(got), err)
+			t.Errorf("%s, without Salvage: %d records, %v", name, len(got), err)
 		}
+	}
+}
+
+func TestSalvageWithoutHeader(t *testing.T) {
+	file, rs := smallTrace(t)
+	bad := bytes.Clone(file)
+	bad[90] ^= 1
+	first := blocksOf(t, file)[0]
+	for name, f := range map[string][]byte{
+		"damaged header": bad, "no header": file[first.Offset:], "junk before": append([]byte("junk"), file...),
+	} {
+		got, err := readRecords(f, true)
+		var d *traces.Damage
+		if len(got) != len(rs) || !errors.As(err, &d) || d.Lost != 0 || d.Offset != 0 {
+			t.Errorf("%s: %d records, %v", name, len(got), err)
+		}
+		if got, err := readRecords(f, false); len(got) != 0 || err == nil {
+			t.Errorf("%s, without Salvage: %d records, %v", name, len(got), err)
+		}
+	}
+	if _, err := traces.Salvage(strings.NewReader("no trace at all")); !errors.Is(err, traces.ErrNotTrace) {
+		t.Error(err)
 	}
 }
 

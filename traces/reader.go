@@ -19,7 +19,7 @@ type Reader struct {
 	header  Header
 	trace   uint64
 	onEvent func(Event)
-	resync  bool
+	salvage bool // go on after damage: see Salvage
 	from    pkt.Time
 
 	next    uint64 // number of the next record
@@ -39,15 +39,19 @@ type Reader struct {
 // NewReader reads the trace's header from r. It fails if r does not start with
 // one, with a *Damage if there is one that is cut or damaged.
 func NewReader(r io.Reader) (*Reader, error) {
-	frames, err := newFrameReader()
+	tr, err := newReader(r)
+	if err == nil {
+		err = tr.readHeader()
+	}
 	if err != nil {
 		return nil, err
 	}
-	tr := &Reader{in: window{r: r}, frames: frames, last: -MaxTime, from: -MaxTime}
-	if err := tr.readHeader(); err != nil {
-		return nil, err
-	}
 	return tr, nil
+}
+
+func newReader(r io.Reader) (*Reader, error) {
+	frames, err := newFrameReader()
+	return &Reader{in: window{r: r}, frames: frames, last: -MaxTime, from: -MaxTime}, err
 }
 
 // Header describes the trace.
@@ -57,12 +61,6 @@ func (r *Reader) Header() Header { return r.header }
 // was written. Without it events are passed over. With NextBlock the events
 // among a block's records come before the block.
 func (r *Reader) OnEvent(f func(Event)) { r.onEvent = f }
-
-// Resync makes the reader go on after damage, at the next whole block. Next and
-// NextBlock then return the *Damage, with a sum of what is missing, at the end
-// of the stream instead of the first damaged place. It gives up after 1000
-// damaged places.
-func (r *Reader) Resync() { r.resync = true }
 
 // SkipTo makes the reader pass over blocks that end before t without decoding
 // them. Records of the first block delivered may still be earlier than t.
@@ -181,7 +179,7 @@ func (r *Reader) sequence(m *marker) error {
 	}
 	if m.first < want || m.first > want && r.damage == nil {
 		gap := fmt.Errorf("block starts at number %d instead of %d: a block is missing or doubled", m.first, want)
-		if m.first < want || !r.resync {
+		if m.first < want || !r.salvage {
 			return gap
 		}
 		r.damage = &Damage{Offset: r.in.off, Record: r.next, Places: 1, Err: gap}
@@ -264,7 +262,7 @@ func (r *Reader) damaged(at int64, record uint64, err error) {
 		r.damage = &Damage{Offset: at, Record: record, Err: err}
 	}
 	r.damage.Places++
-	more := r.resync && r.damage.Places < maxPlaces
+	more := r.salvage && r.damage.Places < maxPlaces
 	if more && len(r.in.peek(1)) == 1 {
 		r.in.skip(1)
 	}
