@@ -157,14 +157,19 @@ func summarize(c *capture, wr *writer, why string) Summary {
 		Batch: Distribute(c.batches), VerdictLatencyNs: Distribute(c.latency),
 		Clean: wr.err == nil && !c.failed, Why: why,
 	}
-	if sec := p.Elapsed.Seconds(); sec > 0 {
+	s.Rates()
+	return s
+}
+
+// Rates sets the averages from the totals.
+func (s *Summary) Rates() {
+	if sec := float64(s.DurationNs) / 1e9; sec > 0 {
 		s.PacketsPerSecond = float64(s.Packets) / sec
 		s.BitsPerSecond = 8 * float64(s.Bytes) / sec
 	}
 	if s.Records > 0 {
 		s.BytesPerPacket = float64(s.FileBytes) / float64(s.Records)
 	}
-	return s
 }
 
 // OverrunEvent tells of n records dropped because the disk was too slow.

@@ -104,6 +104,8 @@ type Result struct {
 	Lateness record.Distribution `json:"release_lateness_ns"`
 	// Unfinished packets were still held at the end, and accepted.
 	Unfinished uint64 `json:"unfinished"`
+	// Why is the reason of the end.
+	Why string `json:"why"`
 	// Horizon is until when the port decided.
 	Horizon pkt.Time `json:"horizon_ns"`
 }
@@ -139,7 +141,7 @@ func (l *Live) Run(ctx context.Context, w *traces.Writer) (Result, error) {
 		Scheduled: &traces.Scheduled{HorizonNs: int64(l.port.Now()), Digest: l.collector.Digest.String()},
 	}
 	counts, werr := l.log.close(end)
-	l.result.Counts, l.result.Segs = counts, l.log.segs
+	l.result.Counts, l.result.Segs, l.result.Why = counts, l.log.segs, end.Why
 	l.result.Run = report.NewRun(l.port, l.collector)
 	l.result.Lateness = record.Distribute(l.lateness)
 	l.result.Horizon = l.port.Now()

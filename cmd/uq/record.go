@@ -15,6 +15,7 @@ import (
 
 	"github.com/uqtool/uq/record"
 	"github.com/uqtool/uq/record/nfq"
+	"github.com/uqtool/uq/replay"
 	"github.com/uqtool/uq/replay/netns"
 	"github.com/uqtool/uq/sim/report"
 	"github.com/uqtool/uq/traces"
@@ -27,6 +28,7 @@ type recordOptions struct {
 	json     bool
 	gso      string
 	set      recordSettings
+	sched    schedOptions
 	lab      labOptions
 	host     hostOptions
 	command  []string
@@ -44,18 +46,30 @@ type recordSettings struct {
 	Comment   string `json:"comment"`
 	// Status shows progress on standard error, if that is a terminal.
 	Status bool `json:"status"`
+	// Scheduler, if set, decides about the packets; else all pass at once.
+	Scheduler *traces.Scheduler `json:"scheduler,omitempty"`
+	// Timer is how a scheduler's loop waits.
+	Timer replay.Timer `json:"timer,omitempty"`
 }
 
 // recordReport is what uq record --json prints.
 type recordReport struct {
-	Format  int            `json:"uq_format"`
-	Command string         `json:"command"`
-	Output  string         `json:"output"`
-	Record  record.Summary `json:"record"`
+	Format  int    `json:"uq_format"`
+	Command string `json:"command"`
+	Output  string `json:"output"`
+	recorded
 	// Lab is how the lab ended, where there was one.
 	Lab *netns.Result `json:"lab,omitempty"`
 
-	gso bool
+	gso       bool
+	scheduler *traces.Scheduler
+}
+
+// recorded is the outcome of serving a queue.
+type recorded struct {
+	Record record.Summary `json:"record"`
+	// Live is set when a scheduler decided.
+	Live *replay.Result `json:"live,omitempty"`
 }
 
 func newRecordCmd(s *streams) *cobra.Command {
@@ -71,11 +85,16 @@ headers are kept.
   --hook HOOK  on this host, with a rule that uq installs and takes away again
   --queue N    on this host, whatever a rule of yours sends to queue N
 
+With --qdisc the packets are scheduled for real: held, dropped and marked by that
+scheduler, released as fast as --link carries them. Arrivals and decisions are
+recorded, and uq verify computes them again.
+
 Ctrl-C ends a recording in good order. Where the disk is too slow or full,
 records are lost, never packets, and the trace says how many.`,
 		Example: `  uq record -o t.zst --lab
   uq record -o t.zst --lab --bottleneck "rate 20mbit delay 20ms limit 200" -- iperf3 -c 10.0.2.2
   uq record -o t.zst --hook output --dev eth0 --proto tcp --port 443 --duration 1m
+  uq record -o live.zst --lab --qdisc fq_codel --link "rate 20mbit"
   uq record -o - --queue 5 | ssh box 'cat > t.zst'`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.command = args
@@ -93,6 +112,7 @@ records are lost, never packets, and the trace says how many.`,
 	f.IntVar(&o.set.RcvBuf, "rcvbuf", nfq.DefaultRcvBuf, "socket receive buffer to ask for, in bytes")
 	f.BoolVar(&o.set.FailOpen, "fail-open", false, "let packets that do not fit the queue pass unseen instead of dropping them")
 	f.BoolVar(&o.json, "json", false, "print a summary as JSON on standard output")
+	o.sched.flags(f)
 	o.lab.flags(f)
 	o.host.flags(f)
 	return cmd
@@ -108,7 +128,7 @@ func runRecord(ctx context.Context, s *streams, o recordOptions, f *pflag.FlagSe
 		return err
 	}
 	o.set.Status = len(o.command) == 0 // a command has the terminal for itself
-	rep := recordReport{Format: report.Format, Command: "record", Output: o.output, gso: o.set.GSO}
+	rep := recordReport{Format: report.Format, Command: "record", Output: o.output, gso: o.set.GSO, scheduler: o.set.Scheduler}
 	if o.lab.on {
 		err = recordInLab(ctx, o, out.File, &rep)
 	} else {
@@ -145,6 +165,9 @@ func (o *recordOptions) validate(f *pflag.FlagSet) error {
 		return usageErrorf("--rcvbuf %d: want 1 to %d bytes", o.set.RcvBuf, 1<<30)
 	}
 	o.set.GSO = o.gso == "on"
+	if err := o.sched.validate(o, f); err != nil {
+		return err
+	}
 	if o.lab.on {
 		if err := refuse(f, "does not go with --lab", hostFlags); err != nil {
 			return err
@@ -184,13 +207,13 @@ type surroundings struct {
 
 // recordQueue binds the queue and records to out until ctx ends. Only once the
 // queue is bound is out emptied.
-func recordQueue(ctx context.Context, set recordSettings, in surroundings, out *os.File) (sum record.Summary, err error) {
+func recordQueue(ctx context.Context, set recordSettings, in surroundings, out *os.File) (rec recorded, err error) {
 	q, err := nfq.Open(nfq.Config{
 		Queue: in.queue, CopyRange: set.CopyRange, MaxLen: set.MaxLen,
 		GSO: set.GSO, FailOpen: set.FailOpen, RcvBuf: set.RcvBuf,
 	})
 	if err != nil {
-		return sum, err
+		return rec, err
 	}
 	defer func() { err = errors.Join(err, q.Close()) }()
 	clock := record.StartClock()
@@ -198,23 +221,30 @@ func recordQueue(ctx context.Context, set recordSettings, in surroundings, out *
 		Queue: in.queue, Mode: in.mode, Rule: in.rule, CopyRange: set.CopyRange, MaxLen: set.MaxLen,
 		GSO: set.GSO, FailOpen: set.FailOpen, RcvBuf: q.RcvBuf(), SegmentMTU: in.mtu, Direction: in.dir,
 	})
-	h.Tool, h.Comment, h.Scenario = toolName(), set.Comment, in.scenario
+	h.Tool, h.Comment, h.Scenario, h.Scheduler = toolName(), set.Comment, in.scenario, set.Scheduler
 	if err := empty(out); err != nil {
-		return sum, err
+		return rec, err
 	}
 	w, err := traces.NewWriter(out, h, traces.WriterOptions{})
 	if err != nil {
-		return sum, err
+		return rec, err
 	}
 	if err := in.ready(); err != nil {
-		return sum, err
+		return rec, err
 	}
 	st := newRecordStatus(os.Stderr, set.Status)
 	defer st.clear()
-	return record.Run(ctx, q, w, record.Options{
+	if set.Scheduler != nil {
+		return scheduleQueue(ctx, q, w, replay.LiveOptions{
+			Clock: clock, Scheduler: *set.Scheduler, LinkHeader: h.LinkHeader, MTU: in.mtu,
+			CEMark: ceMark, Timer: set.Timer, Packets: set.Packets, Progress: st.show,
+		})
+	}
+	rec.Record, err = record.Run(ctx, q, w, record.Options{
 		Clock: clock, CopyRange: set.CopyRange, MTU: in.mtu, Packets: set.Packets, Progress: st.show,
 		KernelState: func() (nfq.KernelState, error) { return nfq.ReadKernelState(in.queue) },
 	})
+	return rec, err
 }
 
 // output is the file a trace goes to.

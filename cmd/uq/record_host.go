@@ -114,12 +114,14 @@ func recordOnHost(ctx context.Context, o recordOptions, out *os.File, rep *recor
 	}
 	h := o.host
 	in := surroundings{queue: h.queue, mode: "host", mtu: h.mtu(), ready: func() error { return nil }}
-	if h.hook != "" {
-		in.rule = h.rule.String()
+	if rules := h.rules(o.set.Scheduler != nil); len(rules) > 0 {
 		var table *nft.Table
-		in.ready = func() error {
-			table, err = nft.Install(h.rule)
+		in.ready = func() (err error) {
+			table, err = nft.Install(rules...)
 			return err
+		}
+		if h.hook != "" {
+			in.rule = h.rule.String()
 		}
 		// recordQueue closes the queue first: with bypass, packets pass in
 		// between.
@@ -129,8 +131,28 @@ func recordOnHost(ctx context.Context, o recordOptions, out *os.File, rep *recor
 			}
 		}()
 	}
-	rep.Record, err = recordQueue(ctx, o.set, in, out)
+	rep.recorded, err = recordQueue(ctx, o.set, in, out)
 	return err
+}
+
+// lastPriority is that of a chain behind those of a queue: packets pass it
+// after their verdict.
+const lastPriority = 300
+
+// rules are those to install: the queue's own where a hook was named, and those
+// that set CE for a scheduler. A packet leaves or arrives by one of the two
+// hooks, wherever the queue is.
+func (h *hostOptions) rules(scheduled bool) []nft.Rule {
+	var rs []nft.Rule
+	if h.hook != "" {
+		rs = append(rs, h.rule)
+	}
+	if scheduled {
+		rs = append(rs,
+			nft.Rule{Name: "ce-out", Hook: nft.Postrouting, Priority: lastPriority, Mark: ceMark, SetCE: true},
+			nft.Rule{Name: "ce-in", Hook: nft.Input, Priority: lastPriority, Mark: ceMark, SetCE: true})
+	}
+	return rs
 }
 
 // mtu is that of the rule's device, which segments are counted with.

@@ -17,7 +17,7 @@ import (
 )
 
 // labFlags are the flags of labOptions but --lab.
-var labFlags = []string{"bottleneck", "traffic", "direction", "server", "ecn", "congestion", "seed"}
+var labFlags = []string{"bottleneck", "traffic", "direction", "server", "ecn", "congestion"}
 
 // labOptions describe the lab.
 type labOptions struct {
@@ -44,13 +44,15 @@ func (l *labOptions) flags(f *pflag.FlagSet) {
 	f.StringVar(&l.server, "server", "", "lab: command for the server at 10.0.2.2 and fd00:2::2, split at blanks")
 	f.BoolVar(&l.ecn, "ecn", false, "lab: TCP asks for ECN")
 	f.StringVar(&l.congestion, "congestion", "", "lab: TCP's congestion control")
-	f.Uint64Var(&l.seed, "seed", 1, "lab: seed of the built-in traffic")
 }
 
 // validate makes the lab's configuration.
 func (l *labOptions) validate(o *recordOptions) error {
 	c := &l.config
 	c.ECN, c.Congestion, c.Server, c.Command = l.ecn, l.congestion, strings.Fields(l.server), o.command
+	if o.set.Scheduler != nil {
+		c.CEMark = ceMark
+	}
 	var err error
 	if c.Direction, err = netns.ParseDirection(l.direction); err != nil {
 		return usageErrorf("--direction: %w", err)
@@ -99,7 +101,7 @@ func recordInLab(ctx context.Context, o recordOptions, out *os.File, rep *record
 		return err
 	}
 	if len(res.Capture) > 0 {
-		if jerr := json.Unmarshal(res.Capture, &rep.Record); jerr != nil {
+		if jerr := json.Unmarshal(res.Capture, &rep.recorded); jerr != nil {
 			return errors.Join(err, fmt.Errorf("read the lab's result: %w", jerr))
 		}
 	}
@@ -121,13 +123,13 @@ func captureInLab(ctx context.Context, l *netns.Lab) (any, error) {
 		return nil, errors.New("read the lab's task: nothing to do")
 	}
 	bottleneck, sources, command := l.Config.Scenario()
-	sum, err := recordQueue(ctx, *p.Record, surroundings{
+	rec, err := recordQueue(ctx, *p.Record, surroundings{
 		queue: l.Config.Queue, mode: "lab", rule: l.Rule, dir: string(l.Config.Direction), mtu: netns.MTU,
 		scenario: &traces.Scenario{Bottleneck: bottleneck, Traffic: sources, Command: command},
 		ready:    func() error { l.Ready(); return nil },
 	}, l.Files[0])
-	if sum.Why == "" && err != nil {
+	if rec.Record.Why == "" && err != nil {
 		return nil, err
 	}
-	return sum, err
+	return rec, err
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/uqtool/uq/record"
+	"github.com/uqtool/uq/sim/report"
 )
 
 // writeRecordSummary says in words how a recording went.
@@ -19,11 +20,18 @@ func writeRecordSummary(w io.Writer, r recordReport) {
 	fmt.Fprintf(w, "recorded %d packets%s, %s, in %.1f s: %s\n", s.Records, segs, byteCount(s.Bytes),
 		float64(s.DurationNs)/1e9, s.Why)
 	if s.Records > 0 {
-		fmt.Fprintf(w, "wrote %s to %s, %.1f B a packet; verdicts after %s (median), %s (99 %%), %s (most)\n",
-			byteCount(s.FileBytes), outputName(r.Output), s.BytesPerPacket, nanos(s.VerdictLatencyNs.P50), nanos(s.VerdictLatencyNs.P99), nanos(s.VerdictLatencyNs.Max))
+		what := "verdicts after"
+		if r.Live != nil {
+			what = "verdicts late by"
+		}
+		fmt.Fprintf(w, "wrote %s to %s, %.1f B a packet; %s %s (median), %s (99 %%), %s (most)\n",
+			byteCount(s.FileBytes), outputName(r.Output), s.BytesPerPacket, what, nanos(s.VerdictLatencyNs.P50), nanos(s.VerdictLatencyNs.P99), nanos(s.VerdictLatencyNs.Max))
 	}
 	for _, line := range lossLines(s.Losses) {
 		fmt.Fprintln(w, line)
+	}
+	if r.Live != nil {
+		writeLive(w, r)
 	}
 	if r.Lab == nil {
 		return
@@ -34,6 +42,19 @@ func writeRecordSummary(w io.Writer, r recordReport) {
 	if unseen := unseenPackets(r); unseen > 0 {
 		fmt.Fprintf(w, "lost: %d packets met the rule but not the queue's reader: raise --maxlen\n", unseen)
 	}
+}
+
+// writeLive prints what the scheduler did, as a simulation is printed.
+func writeLive(w io.Writer, r recordReport) {
+	if r.Live.Unfinished > 0 {
+		fmt.Fprintf(w, "%d packets were still held at the end, and let pass\n", r.Live.Unfinished)
+	}
+	rep := report.Report{
+		Format: report.Format, Trace: outputName(r.Output), Loop: report.Live, GSO: r.scheduler.GSO,
+		Seed: r.scheduler.Seed, Link: r.scheduler.Link, Runs: []*report.Run{r.Live.Run},
+	}
+	fmt.Fprintln(w)
+	_ = rep.WriteWords(w, report.Words{Flows: 8}) // as the lines above
 }
 
 // unseenPackets are those that the lab's rule counted and nothing else tells

@@ -47,12 +47,22 @@ func (v variant) exprs(form queueForm) []expr.Any {
 		e = append(e, matchPort(2, v.DstPort)...)
 	}
 	if v.Mark != 0 {
-		e = append(e, matchMeta(expr.MetaKeyMARK, binary.NativeEndian.AppendUint32(nil, v.Mark))...)
+		e = append(e, matchMark(v.Mark)...)
 	}
 	if v.SetCE {
 		return append(e, setCE(v.family())...)
 	}
 	return append(e, &expr.Counter{}, v.queue(form))
+}
+
+// matchMark holds for packets that have all bits of mark.
+func matchMark(mark uint32) []expr.Any {
+	bits := binary.NativeEndian.AppendUint32(nil, mark)
+	return []expr.Any{
+		&expr.Meta{Key: expr.MetaKeyMARK, Register: 1},
+		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 4, Mask: bits, Xor: make([]byte, 4)},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: bits},
+	}
 }
 
 func (v variant) queue(form queueForm) expr.Any {

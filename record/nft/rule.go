@@ -57,7 +57,7 @@ type Rule struct {
 	DstPort       uint16
 	Port          uint16       // either side; excludes SrcPort and DstPort
 	Src, Dst      netip.Prefix // of one family
-	Mark          uint32       // firewall mark
+	Mark          uint32       // firewall mark: all of these bits
 
 	// Queue is the NFQUEUE number, and Bypass lets packets pass while nobody
 	// listens there instead of dropping them.
@@ -201,7 +201,7 @@ func (v variant) String() string {
 		add("th dport %d", v.DstPort)
 	}
 	if v.Mark != 0 {
-		add("meta mark %#x", v.Mark)
+		add("meta mark & %#x == %#x", v.Mark, v.Mark)
 	}
 	add("%s", v.statement(ip))
 	return strings.Join(w, " ")

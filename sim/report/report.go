@@ -21,7 +21,7 @@ const Format = 1
 type Report struct {
 	Format int    `json:"uq_format"`
 	Trace  string `json:"trace"`
-	// Loop is "open-loop": arrival times are fixed.
+	// Loop is OpenLoop or Live.
 	Loop string `json:"loop"`
 	GSO  string `json:"gso"`
 	Seed uint64 `json:"seed"`
@@ -31,8 +31,12 @@ type Report struct {
 	Runs  []*Run   `json:"qdiscs"`
 }
 
-// OpenLoop is the label of a run whose arrival times are fixed.
-const OpenLoop = "open-loop"
+// The labels of a run: OpenLoop when arrival times are fixed and senders do not
+// react, Live when real packets were scheduled, whose senders do.
+const (
+	OpenLoop = "open-loop"
+	Live     = "live"
+)
 
 // Run is one qdisc's result, with the keys of "tc -s -j qdisc" where tc has
 // them.

@@ -35,7 +35,9 @@ func (r *Report) WriteWords(w io.Writer, opt Words) error {
 	}
 	b.WriteByte('\n')
 	r.flows(b, opt.Flows)
-	b.WriteString("\n" + openLoopHint + "\n")
+	if r.Loop == OpenLoop {
+		b.WriteString("\n" + openLoopHint + "\n")
+	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
