@@ -31,7 +31,7 @@ func TestRuleString(t *testing.T) {
 		{Rule{Hook: Forward, Dst: netip.MustParsePrefix("fd00::/64"), Proto: pkt.ProtoICMPv6},
 			`hook forward priority 0: ip6 daddr fd00::/64 meta l4proto ipv6-icmp counter queue to 0`},
 		{Rule{Hook: Forward, Priority: 5, Mark: 1, SetCE: true},
-			`hook forward priority 5: meta mark 0x1 ip ecn set ce; meta mark 0x1 ip6 ecn set ce`},
+			`hook forward priority 5: meta mark & 0x1 == 0x1 ip ecn set ce; meta mark & 0x1 == 0x1 ip6 ecn set ce`},
 	} {
 		if err := tt.rule.Validate(); err != nil {
 			t.Errorf("%s: %v", tt.want, err)

@@ -65,8 +65,8 @@ type Run struct {
 	Digest         string            `json:"digest"`
 	Flows          []Flow            `json:"flows"`
 	Others         *Flow             `json:"other_flows,omitempty"`
-
-	fields []tc.Field
+	// StatsLine is Stats as tc prints them.
+	StatsLine string `json:"stats_line,omitempty"`
 }
 
 // Flow is one flow's share of a Run.
@@ -107,7 +107,7 @@ func NewRun(port *egress.Port, c *Collector) *Run {
 	r.Qlen, r.Backlog = port.Scheduler().Backlog()
 	if d, ok := port.Scheduler().(sched.Describer); ok {
 		r.Kind, r.Line = d.Kind(), tc.Line(d.Kind(), d.Options())
-		r.Options, r.fields, r.Stats = values(d.Options()), d.Stats(), values(d.Stats())
+		r.Options, r.Stats, r.StatsLine = values(d.Options()), values(d.Stats()), statsLine(d.Stats())
 	}
 	first, last := c.Span()
 	span := last.Sub(first)

@@ -93,20 +93,26 @@ func (run *Run) counters(b *strings.Builder) {
 	fmt.Fprintf(b, "qdisc %s\n", run.Line)
 	fmt.Fprintf(b, " Sent %d bytes %d pkt (dropped %d, overlimits 0 requeues 0)\n", run.Bytes, run.Packets, run.Drops)
 	fmt.Fprintf(b, " backlog %db %dp, at most %dp\n", run.Backlog, run.Qlen, run.MaxQlen)
-	if len(run.fields) > 0 {
-		b.WriteString(" ")
-		for _, f := range run.fields {
-			if !f.Flag {
-				fmt.Fprintf(b, " %s %s", f.Key, f)
-			} else if f.Num != 0 {
-				fmt.Fprintf(b, " %s", f.Key)
-			}
-		}
-		b.WriteByte('\n')
+	if run.StatsLine != "" {
+		fmt.Fprintf(b, "  %s\n", run.StatsLine)
 	}
 	reasons(b, "drops", run.DropsByReason)
 	reasons(b, "marks", run.MarksByReason)
 	fmt.Fprintf(b, "  digest %s\n", run.Digest)
+}
+
+// statsLine prints counters as tc does, on one line.
+func statsLine(fields []tc.Field) string {
+	var words []string
+	for _, f := range fields {
+		switch {
+		case !f.Flag:
+			words = append(words, f.Key+" "+f.String())
+		case f.Num != 0:
+			words = append(words, f.Key)
+		}
+	}
+	return strings.Join(words, " ")
 }
 
 func reasons(b *strings.Builder, what string, m map[string]uint64) {
