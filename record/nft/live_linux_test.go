@@ -87,7 +87,7 @@ func TestLiveMatches(t *testing.T) {
 			{Rule{Hook: Output, Proto: pkt.ProtoUDP, OutDev: "eth0"}, 0},
 			{Rule{Hook: Input, Proto: pkt.ProtoUDP, InDev: "lo"}, 8},
 			{Rule{Hook: Output, Proto: pkt.ProtoUDP, Mark: 9}, 8},
-			{Rule{Hook: Output, Proto: pkt.ProtoUDP, Mark: 8}, 0},
+			{Rule{Hook: Output, Proto: pkt.ProtoUDP, Mark: 6}, 0},
 			{Rule{Hook: Output, Mark: 9}, 8}, // with the exemption of neighbour discovery
 		}
 		var rules []Rule
