@@ -111,6 +111,7 @@ func (c *comparison) Header() traces.Header { return c.r.Header() }
 
 // NextBlock implements traces.BlockReader.
 func (c *comparison) NextBlock(b *traces.Block) error {
+	b.HeadersOnly = false // the fates are what is compared
 	if err := c.r.NextBlock(b); err != nil {
 		return err
 	}

@@ -14,6 +14,11 @@ type Block struct {
 	// First is the number of the first record in the trace.
 	First uint64
 
+	// HeadersOnly is the caller's wish to have only the columns that describe
+	// packets (time, flow, lengths, DS field and transport fields), which is
+	// faster. The others then have no elements, and Record must not be called.
+	HeadersOnly bool
+
 	// Flows and Paths are the dictionaries that Flow and Path index, in order of
 	// first appearance in the block.
 	Flows []pkt.FlowKey
@@ -48,6 +53,13 @@ func (b *Block) Record(i int, r *Record) {
 		Path: b.Paths[b.Path[i]], Verdict: b.Verdict[i], Reason: b.Reason[i],
 		VerdictTime: b.VerdictTime[i], Dequeued: b.Dequeued[i], Due: b.Due[i],
 	}
+}
+
+// dropOthers empties the columns that HeadersOnly leaves out.
+func (b *Block) dropOthers() {
+	b.KernelTime, b.VerdictTime, b.Dequeued, b.Due = b.KernelTime[:0], b.VerdictTime[:0], b.Dequeued[:0], b.Due[:0]
+	b.Info, b.Mark, b.Path = b.Info[:0], b.Mark[:0], b.Path[:0]
+	b.Verdict, b.Reason = b.Verdict[:0], b.Reason[:0]
 }
 
 // resize gives every column n elements of unspecified value.

@@ -169,6 +169,12 @@ func (c *codec) decodeColumns(in *body, b *Block) error {
 		if err := in.skipUnknown(len(c.res)); err != nil {
 			return err
 		}
+		if b.HeadersOnly && !columns[i].describesPacket() {
+			if err := in.skip(&columns[i], len(c.res)); err != nil {
+				return fmt.Errorf("column %s: %w", columns[i].Name, err)
+			}
+			continue
+		}
 		if err := in.join(c, &columns[i]); err != nil {
 			return fmt.Errorf("column %s: %w", columns[i].Name, err)
 		}
@@ -178,6 +184,9 @@ func (c *codec) decodeColumns(in *body, b *Block) error {
 	}
 	if err := in.skipUnknown(len(c.res)); err != nil {
 		return err
+	}
+	if b.HeadersOnly {
+		b.dropOthers()
 	}
 	if len(in.dir) != 0 || len(in.planes) != 0 {
 		return fmt.Errorf("packets block has %d bytes too many, or columns out of order", len(in.dir)+len(in.planes))
@@ -197,6 +206,19 @@ func (in *body) skipUnknown(n int) error {
 		}
 		in.dir, in.planes = in.dir[dirEntry:], in.planes[size:]
 	}
+	return nil
+}
+
+// skip passes over column col, if the block has it.
+func (in *body) skip(col *Column, n int) error {
+	if len(in.dir) == 0 || in.dir[0] != col.ID {
+		return nil
+	}
+	size := bits.OnesCount8(in.dir[2]) * n
+	if size > len(in.planes) {
+		return errors.New("is cut")
+	}
+	in.dir, in.planes = in.dir[dirEntry:], in.planes[size:]
 	return nil
 }
 

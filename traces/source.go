@@ -69,6 +69,7 @@ func NewSource(r BlockReader, opts SourceOptions) (*Source, error) {
 		return nil, fmt.Errorf("link-layer header of %d bytes: want 0 to %d", link, math.MaxUint16)
 	}
 	s := &Source{r: r, opts: opts, link: uint32(link), byKey: make(map[pkt.FlowKey]*pkt.Flow)}
+	s.block.HeadersOnly = true
 	if c := h.Capture; c != nil && c.SegmentMTU > 0 && c.SegmentMTU <= math.MaxUint16 {
 		s.mtu = uint32(c.SegmentMTU)
 	}

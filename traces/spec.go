@@ -77,6 +77,10 @@ var columns = [...]Column{
 		"seconds", "never", vtimeColumn(), textTime(func(r *Record) *pkt.Time { return &r.VerdictTime })},
 }
 
+// describesPacket says whether the column tells of the packet itself and not of
+// its capture or its fate. No such column's predictor uses one that does not.
+func (c *Column) describesPacket() bool { return c.ID <= 10 && c.Name != "info" }
+
 // columnByID returns the table's index of a column, or -1.
 func columnByID(id uint8) int {
 	if id == 0 || int(id) > len(columns) {

@@ -41,7 +41,8 @@ type Counts struct {
 	DeliveredSegs uint64
 	Dropped       uint64
 	Marked        uint64
-	// Sojourn is the time in the scheduler of each packet it let go.
+	// Sojourn is the time in the scheduler of each packet it let go; that of
+	// Total is Collector.Sojourn.
 	Sojourn Distribution
 }
 
@@ -63,6 +64,16 @@ func (c *Collector) Flows() []*FlowCounts {
 	return slices.DeleteFunc(slices.Clone(c.flows), func(f *FlowCounts) bool { return f == nil })
 }
 
+// Sojourn is the distribution over all flows.
+func (c *Collector) Sojourn() *Distribution {
+	var all Distribution
+	all.add(&c.Others.Sojourn)
+	for _, f := range c.Flows() {
+		all.add(&f.Sojourn)
+	}
+	return &all
+}
+
 // Span returns the times of the first arrival and the last event.
 func (c *Collector) Span() (first, last pkt.Time) { return c.first, c.last }
 
@@ -82,7 +93,6 @@ func (c *Collector) Event(e egress.Event) {
 		c.MaxBacklog = max(c.MaxBacklog, c.queued)
 		c.queued--
 		ns := int64(e.Time - e.Packet.Arrival)
-		c.Total.Sojourn.Record(ns)
 		f.Sojourn.Record(ns)
 	case egress.Mark:
 		c.Marks[e.Reason&15]++
@@ -163,6 +173,18 @@ func (d *Distribution) Record(ns int64) {
 	d.sum += ns
 	d.max = max(d.max, ns)
 	_ = d.h.RecordValue(min(ns, highestNs)) // cannot fail in range
+}
+
+// add adds e's spans to d.
+func (d *Distribution) add(e *Distribution) {
+	if e.h == nil {
+		return
+	}
+	if d.h == nil {
+		d.h = hdrhistogram.New(lowestNs, highestNs, 2)
+	}
+	d.h.Merge(e.h)
+	d.n, d.sum, d.max = d.n+e.n, d.sum+e.sum, max(d.max, e.max)
 }
 
 // Count is the number of spans.

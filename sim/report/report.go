@@ -102,7 +102,7 @@ func NewRun(port *egress.Port, c *Collector) *Run {
 		Bytes: c.Total.DeliveredBytes, Packets: c.Total.DeliveredSegs, Drops: c.Total.Dropped,
 		ArrivedPackets: c.Total.ArrivedPackets, ArrivedBytes: c.Total.ArrivedBytes,
 		DropsByReason: byReason(&c.Drops), Marks: c.Total.Marked, MarksByReason: byReason(&c.Marks),
-		MaxQlen: c.MaxBacklog, Sojourn: quantiles(&c.Total.Sojourn), Jain: c.Jain(), Digest: c.Digest.String(),
+		MaxQlen: c.MaxBacklog, Sojourn: quantiles(c.Sojourn()), Jain: c.Jain(), Digest: c.Digest.String(),
 	}
 	r.Qlen, r.Backlog = port.Scheduler().Backlog()
 	if d, ok := port.Scheduler().(sched.Describer); ok {
