@@ -355,7 +355,12 @@ func TestNoAllocationPerRecord(t *testing.T) {
 		}
 	}
 	next()
-	if n := testing.AllocsPerRun(50, next); n > 1 {
-		t.Errorf("reading 1024 packets: %.0f allocations", n)
+	// The decompressor's own pools may be emptied by a collection at any time.
+	least := testing.AllocsPerRun(10, next)
+	for range 4 {
+		least = min(least, testing.AllocsPerRun(10, next))
+	}
+	if least > 1 {
+		t.Errorf("reading 1024 packets: %.0f allocations", least)
 	}
 }

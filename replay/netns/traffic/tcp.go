@@ -49,7 +49,7 @@ func (s source) runBulk(ctx context.Context, addr string, r *Report) error {
 	}
 	conn, note, err := dial(ctx, addr, verb, 0, s.cc)
 	if err != nil {
-		return err
+		return ended(ctx, err)
 	}
 	r.Note = note
 	// Unblocks the copy; Close below resets the connection, or the socket
@@ -69,10 +69,17 @@ func (s source) runBulk(ctx context.Context, addr string, r *Report) error {
 
 // ended forgets the error that our own deadline made.
 func ended(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
+	if over(ctx) {
 		return nil
 	}
 	return err
+}
+
+// over says whether ctx has ended, or is about to: a dial gives up at ctx's
+// deadline by a timer of its own, which may fire first.
+func over(ctx context.Context) bool {
+	end, ok := ctx.Deadline()
+	return ctx.Err() != nil || ok && time.Until(end) < 20*time.Millisecond
 }
 
 // onlyReader hides ReadFrom's and WriteTo's short cuts, which would splice past
@@ -110,7 +117,7 @@ func (s source) runWeb(ctx context.Context, addr string, r *Report) error {
 		if err == nil {
 			r.Received++
 			r.Time.Add(time.Since(begin))
-		} else if ctx.Err() == nil {
+		} else if !over(ctx) {
 			return err
 		}
 		sleep(ctx, think)
