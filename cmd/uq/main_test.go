@@ -18,16 +18,15 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"uq": main})
 }
 
-// TestScript runs testdata/script. Scripts that need a lab say [!lab] skip.
+// TestScript runs testdata/script: what works everywhere.
 func TestScript(t *testing.T) {
-	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata/script",
-		RequireExplicitExec: true,
-		Condition: func(cond string) (bool, error) {
-			if cond == "lab" {
-				return netns.Available() == nil, nil
-			}
-			return false, nil
-		},
-	})
+	testscript.Run(t, testscript.Params{Dir: "testdata/script", RequireExplicitExec: true})
+}
+
+// TestLiveScript runs testdata/live: what needs a lab.
+func TestLiveScript(t *testing.T) {
+	if err := netns.Available(); err != nil {
+		t.Skip(err)
+	}
+	testscript.Run(t, testscript.Params{Dir: "testdata/live", RequireExplicitExec: true})
 }
