@@ -15,7 +15,7 @@ func TestMain(m *testing.M) {
 	if code, ours := runHidden(os.Args); ours {
 		os.Exit(code)
 	}
-	testscript.Main(m, map[string]func(){"uq": main})
+	testscript.Main(m, map[string]func(){"uq": main, "farside": farside})
 }
 
 // TestScript runs testdata/script: what works everywhere.
