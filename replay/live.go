@@ -62,6 +62,11 @@ type LiveOptions struct {
 	Flows int
 	// Packets ends the run after so many arrivals; 0 has no limit.
 	Packets uint64
+	// Drain, if not nil, is asked at the end, with the cause of it, for how long
+	// to go on with packets still held; without it they are accepted at once.
+	Drain func(cause error) time.Duration
+	// Thread, if not nil, is called in the loop's thread before it starts.
+	Thread func() error
 	// OnArrival, if not nil, is called in the loop with each packet as it was
 	// received and its number, before the port sees it.
 	OnArrival func(id uint64, p *nfq.Packet, at pkt.Time)
@@ -88,6 +93,8 @@ type Live struct {
 	collector *report.Collector
 	result    Result
 	arrivals  uint64
+	ctx       context.Context
+	deadline  pkt.Time // of draining, once the queue has ended
 	lateness  *hdrhistogram.Histogram
 }
 
@@ -132,6 +139,7 @@ func NewLive(q record.Queue, opt LiveOptions) (*Live, error) {
 // breaks, writes arrivals and decisions to w and closes it. Packets still held
 // at the end are accepted at once. Closing q is left to the caller.
 func (l *Live) Run(ctx context.Context, w *traces.Writer) (Result, error) {
+	l.ctx, l.deadline = ctx, pkt.Never
 	l.log = startJournal(w, l.opt.Clock, l.opt.Progress)
 	stop := context.AfterFunc(ctx, l.q.Shutdown)
 	defer stop()
@@ -151,6 +159,11 @@ func (l *Live) Run(ctx context.Context, w *traces.Writer) (Result, error) {
 func (l *Live) loop() error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
+	if l.opt.Thread != nil {
+		if err := l.opt.Thread(); err != nil {
+			return err
+		}
+	}
 	for {
 		b, err := l.q.Receive(l.timeout())
 		now := l.opt.Clock.Now()
@@ -163,6 +176,9 @@ func (l *Live) loop() error {
 		if sendErr := l.send(); err == nil {
 			err = sendErr
 		}
+		if errors.Is(err, io.EOF) && l.draining(now) {
+			continue
+		}
 		if err != nil {
 			l.finish()
 			if errors.Is(err, io.EOF) {
@@ -174,6 +190,22 @@ func (l *Live) loop() error {
 			l.q.Shutdown()
 		}
 	}
+}
+
+// draining says whether the loop goes on although the queue feeds no more, and
+// waits for what is due next.
+func (l *Live) draining(now pkt.Time) bool {
+	if l.opt.Drain == nil || l.port.Next() == pkt.Never {
+		return false
+	}
+	if l.deadline == pkt.Never {
+		l.deadline = now.Add(l.opt.Drain(context.Cause(l.ctx)))
+	}
+	if now >= l.deadline {
+		return false
+	}
+	time.Sleep(min(l.timeout(), l.deadline.Sub(now)))
+	return true
 }
 
 // advanceRound counts the times the socket was read empty. Only then is it

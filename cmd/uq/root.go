@@ -90,6 +90,6 @@ traces and runs packet schedulers on them in deterministic virtual time.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	cmd.AddCommand(newRecordCmd(s), newSimCmd(s), newVerifyCmd(s), newTraceCmd(s))
+	cmd.AddCommand(newRecordCmd(s), newSimCmd(s), newReplayCmd(s), newVerifyCmd(s), newTraceCmd(s))
 	return cmd
 }

@@ -14,18 +14,22 @@ import (
 
 // capturing is a capture function under way. It is over when done is closed.
 type capturing struct {
-	stop   context.CancelCauseFunc
-	done   chan struct{}
-	result any
-	err    error
-	ended  bool // end has been called
+	timeout time.Duration // that it may take to end
+	stop    context.CancelCauseFunc
+	done    chan struct{}
+	result  any
+	err     error
+	ended   bool // end has been called
 }
 
 // startCapture runs the capture function until it says that its queue is
 // bound.
 func (r *router) startCapture(f Capture) error {
 	ctx, cancel := context.WithCancelCause(context.Background())
-	c := &capturing{stop: cancel, done: make(chan struct{})}
+	c := &capturing{timeout: captureTimeout, stop: cancel, done: make(chan struct{})}
+	if w := r.cfg.Wire; w != nil {
+		c.timeout += w.Drain
+	}
 	r.capture = c
 	bound := make(chan struct{})
 	l := &Lab{Config: *r.cfg, Rule: r.recordRule().String(), Files: r.files,
@@ -71,8 +75,8 @@ func (c *capturing) end(why error) error {
 	select {
 	case <-c.done:
 		return c.err
-	case <-time.After(captureTimeout):
-		return fmt.Errorf("capture did not end in %s", captureTimeout)
+	case <-time.After(c.timeout):
+		return fmt.Errorf("capture did not end in %s", c.timeout)
 	}
 }
 

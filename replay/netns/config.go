@@ -60,6 +60,10 @@ type Config struct {
 	Command []string     `json:"command,omitempty"`
 	Traffic *traffic.Mix `json:"traffic,omitempty"`
 
+	// Wire, if not nil, makes the lab a wire with the queue in its middle, used
+	// by the program's own ends (Roles) instead of commands and traffic.
+	Wire *Wire `json:"wire,omitempty"`
+
 	// Payload is the capture's own configuration, handed on unread.
 	Payload json.RawMessage `json:"payload,omitempty"`
 }
@@ -75,6 +79,8 @@ func (c *Config) Validate() error {
 		}
 	}
 	switch {
+	case c.Wire != nil:
+		return c.validateWire()
 	case (c.Traffic == nil) == (len(c.Command) == 0):
 		return errors.New("lab: want either a command or built-in traffic")
 	case c.Queue == 65535:
@@ -167,6 +173,9 @@ type Result struct {
 	Notes []string `json:"notes,omitempty"`
 	// Capture is the capture function's result.
 	Capture json.RawMessage `json:"capture,omitempty"`
+	// Source and Sink are the results of a wire's ends.
+	Source json.RawMessage `json:"source,omitempty"`
+	Sink   json.RawMessage `json:"sink,omitempty"`
 }
 
 // Shaper is what the kernel's tbf counted; with Both, over both directions.

@@ -101,7 +101,7 @@ func TestScenario(t *testing.T) {
 
 func TestHiddenIgnoresUsers(t *testing.T) {
 	for _, args := range [][]string{{"uq"}, {"uq", "record"}, {"uq", routerCommandForTest, "x"}} {
-		if _, ours := Hidden(args, nil); ours {
+		if _, ours := Hidden(args, Roles{}); ours {
 			t.Errorf("Hidden took %q", args)
 		}
 	}

@@ -28,13 +28,19 @@ type endProcess struct {
 	command *command
 	reports chan []traffic.Report // the client's traffic, when over
 	serving chan error            // the server's traffic, when over
-	cancel  context.CancelFunc    // of either traffic
+	cancel  context.CancelFunc    // of either traffic, or of the role
+
+	// A wire's end has a role instead.
+	role  End
+	files []*os.File
+	over  chan message // how the role ended: one
+	ready chan struct{}
 }
 
 // endMain is an end's life.
-func endMain(p *pipe, isServer bool) {
+func endMain(p *pipe, isServer bool, role End) {
 	e := &endProcess{p: p, isServer: isServer, signals: make(chan os.Signal, 4), messages: make(chan message),
-		cancel: func() {}}
+		cancel: func() {}, role: role}
 	// A terminal's interrupt reaches all processes of the lab; the router
 	// decides what it means.
 	signal.Notify(e.signals, syscall.SIGINT, syscall.SIGTERM)
@@ -82,7 +88,13 @@ func (e *endProcess) setUp() (note string, err error) {
 	if err != nil {
 		return "", err
 	}
-	e.cfg = m.Config
+	e.cfg, e.files = m.Config, inheritFiles(m.Extra)
+	if e.cfg.Wire != nil {
+		if err := e.setUpWire(); err != nil {
+			return "", fmt.Errorf("%s: %w", e.name(), err)
+		}
+		return "", nil
+	}
 	if err := m.Link.configure(); err != nil {
 		return "", fmt.Errorf("%s: %w", e.name(), err)
 	}
@@ -185,7 +197,9 @@ func (e *endProcess) serve() message {
 			if !ok || m.Kind == stop {
 				return e.finish(interrupted)
 			}
-			if err := e.startClient(); err != nil {
+			if e.cfg.Wire != nil {
+				e.startRole()
+			} else if err := e.startClient(); err != nil {
 				return message{Kind: done, Code: notFound, Err: err.Error()}
 			}
 		case <-e.signals:
@@ -194,6 +208,8 @@ func (e *endProcess) serve() message {
 			return e.finish(interrupted)
 		case r := <-e.reports:
 			return message{Kind: done, Report: r}
+		case m := <-e.over:
+			return m
 		}
 	}
 }
@@ -217,6 +233,9 @@ func (e *endProcess) startClient() (err error) {
 func (e *endProcess) finish(interrupted bool) message {
 	e.cancel()
 	m := message{Kind: done}
+	if e.over != nil {
+		m = <-e.over
+	}
 	if e.command != nil {
 		m.Code = e.command.stop(interrupted || e.interruptComing())
 	}

@@ -20,7 +20,7 @@ func Example() {
 		return map[string]string{"rule": l.Rule}, nil
 	}
 	main := func() int {
-		if code, ours := netns.Hidden(os.Args, capture); ours {
+		if code, ours := netns.Hidden(os.Args, netns.Roles{Capture: capture}); ours {
 			return code
 		}
 		if err := netns.Available(); err != nil {

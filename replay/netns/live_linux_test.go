@@ -22,7 +22,7 @@ import (
 // where the kernel cannot they are skipped with the reason.
 
 func TestMain(m *testing.M) {
-	if code, ours := Hidden(os.Args, acceptAll); ours {
+	if code, ours := Hidden(os.Args, Roles{Capture: acceptAll}); ours {
 		os.Exit(code)
 	}
 	if cfg := os.Getenv("UQ_TEST_SUPERVISOR"); cfg != "" {

@@ -16,4 +16,4 @@ func Available() error { return errLinux }
 func Run(context.Context, Config, Stdio) (*Result, error) { return nil, errLinux }
 
 // Hidden finds nothing to do.
-func Hidden([]string, Capture) (code int, ours bool) { return 0, false }
+func Hidden([]string, Roles) (code int, ours bool) { return 0, false }

@@ -41,10 +41,11 @@ type router struct {
 
 // child is an end as the router sees it.
 type child struct {
-	cmd  *exec.Cmd
-	p    *pipe
-	done chan message // one: how it ended
-	got  bool         // done has been received
+	cmd   *exec.Cmd
+	p     *pipe
+	extra int          // files it has inherited
+	done  chan message // one: how it ended
+	got   bool         // done has been received
 }
 
 // routerMain is the router's life: its closing message.
@@ -56,10 +57,7 @@ func routerMain(p *pipe, capture Capture) message {
 		return message{Kind: done, Err: err.Error()}
 	}
 	r := &router{cfg: m.Config, server: &child{}, client: &child{}}
-	for i := range m.Extra {
-		syscall.CloseOnExec(extraFD + i)
-		r.files = append(r.files, os.NewFile(uintptr(extraFD+i), fmt.Sprintf("extra %d", i)))
-	}
+	r.files = inheritFiles(m.Extra)
 	err = r.run(ctx, capture)
 	if err != nil && ctx.Err() != nil && !r.started {
 		// The interrupt that ended a half-built lab is not its fault.
@@ -101,17 +99,36 @@ func (r *router) build() error {
 	if err := forwardPackets(); err != nil {
 		return err
 	}
+	var extra []*os.File
+	if r.cfg.Wire != nil {
+		extra = r.files
+	}
 	// Commands of the server write words, not data.
-	if err := r.server.spawn(serverCommand, Stdio{Out: os.Stderr, Err: os.Stderr}); err != nil {
+	if err := r.server.spawn(serverCommand, Stdio{Out: os.Stderr, Err: os.Stderr, Extra: extra}); err != nil {
 		return err
 	}
-	if err := r.client.spawn(clientCommand, Stdio{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}); err != nil {
+	if err := r.client.spawn(clientCommand, Stdio{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Extra: extra}); err != nil {
 		return err
 	}
-	if err := connect(toServer, r.server.cmd.Process.Pid, routerServer4, routerServer6); err != nil {
+	if r.cfg.Wire == nil {
+		if err := r.buildLab(); err != nil {
+			return err
+		}
+	} else if err := r.buildWire(); err != nil {
 		return err
 	}
-	if err := connect(toClient, r.client.cmd.Process.Pid, routerClient4, routerClient6); err != nil {
+	if err := r.ready(r.server, serverEnd()); err != nil {
+		return err
+	}
+	return r.ready(r.client, clientEnd())
+}
+
+// buildLab links the router with the ends, addresses and shapers and all.
+func (r *router) buildLab() error {
+	if err := connect(ToServer, r.server.cmd.Process.Pid, routerServer4, routerServer6); err != nil {
+		return err
+	}
+	if err := connect(ToClient, r.client.cmd.Process.Pid, routerClient4, routerClient6); err != nil {
 		return err
 	}
 	if b := r.cfg.Bottleneck; b != nil && b.Rate != 0 {
@@ -121,15 +138,13 @@ func (r *router) build() error {
 			}
 		}
 	}
-	if err := r.ready(r.server, serverEnd()); err != nil {
-		return err
-	}
-	return r.ready(r.client, clientEnd())
+	return nil
 }
 
 // spawn starts an end and waits for its namespace. The two are started one
 // after the other: it costs a few milliseconds.
 func (c *child) spawn(command string, stdio Stdio) (err error) {
+	c.extra = len(stdio.Extra)
 	c.cmd, c.p, err = spawn(command, &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}, stdio)
 	if err != nil {
 		return fmt.Errorf("start %s: %w", command, explain(err))
@@ -141,7 +156,7 @@ func (c *child) spawn(command string, stdio Stdio) (err error) {
 // ready configures an end and waits until its servers listen. From then on a
 // goroutine waits for its closing message.
 func (r *router) ready(c *child, e *end) error {
-	if err := c.p.send(message{Kind: setup, Config: r.cfg, Link: e}); err != nil {
+	if err := c.p.send(message{Kind: setup, Config: r.cfg, Link: e, Extra: c.extra}); err != nil {
 		return err
 	}
 	m, err := c.p.expect(ready)
@@ -166,11 +181,11 @@ func (r *router) ready(c *child, e *end) error {
 func (r *router) recorded() []string {
 	switch r.cfg.direction() {
 	case Up:
-		return []string{toServer}
+		return []string{ToServer}
 	case Down:
-		return []string{toClient}
+		return []string{ToClient}
 	}
-	return []string{toServer, toClient}
+	return []string{ToServer, ToClient}
 }
 
 // Priorities of the lab's chains in the forward hook.
@@ -193,9 +208,9 @@ func (r *router) recordRule() nft.Rule {
 // delayRule feeds the delay line with the direction that is not recorded, or
 // the way down when both are.
 func (r *router) delayRule() nft.Rule {
-	rule := nft.Rule{Name: "delay", Hook: nft.Forward, Priority: delayPriority, Queue: r.cfg.Queue + 1, OutDev: toClient}
+	rule := nft.Rule{Name: "delay", Hook: nft.Forward, Priority: delayPriority, Queue: r.cfg.Queue + 1, OutDev: ToClient}
 	if r.cfg.direction() == Down {
-		rule.OutDev = toServer
+		rule.OutDev = ToServer
 	}
 	return rule
 }
@@ -244,8 +259,15 @@ func (r *router) wait(ctx context.Context) error {
 	select {
 	case m := <-r.client.done:
 		r.why = errors.New("command finished")
-		if r.cfg.Traffic != nil {
+		if m.Code != 0 && interruptedToo(ctx) {
+			r.result.Interrupted, r.why = true, errors.New("interrupted")
+			return r.clientDone(m)
+		}
+		switch {
+		case r.cfg.Traffic != nil:
 			r.why = errors.New("traffic finished")
+		case r.cfg.Wire != nil:
+			r.why = ErrFinished
 		}
 		return r.clientDone(m)
 	case m := <-r.server.done:
@@ -264,10 +286,24 @@ func (r *router) wait(ctx context.Context) error {
 	}
 }
 
+// interruptGap is how far apart a terminal's interrupt may reach us and the
+// command, which it ended.
+const interruptGap = 100 * time.Millisecond
+
+// interruptedToo says whether what ended the command is on its way to us.
+func interruptedToo(ctx context.Context) bool {
+	select {
+	case <-ctx.Done():
+		return true
+	case <-time.After(interruptGap):
+		return false
+	}
+}
+
 // clientDone takes the client's account.
 func (r *router) clientDone(m message) error {
 	r.client.got = true
-	r.result.Code, r.result.Traffic = m.Code, m.Report
+	r.result.Code, r.result.Traffic, r.result.Source = m.Code, m.Report, m.Data
 	if m.Err != "" {
 		return errors.New(m.Err)
 	}
@@ -275,16 +311,15 @@ func (r *router) clientDone(m message) error {
 }
 
 // quiesce ends the traffic, then the capture, while the network still stands,
-// and reads the counters.
+// and reads the counters. A wire's sink ends last: it receives what the capture
+// still holds.
 func (r *router) quiesce() error {
 	var errs []error
 	if m, ok := r.client.stop(); ok {
 		errs = append(errs, r.clientDone(m))
 	}
-	if m, ok := r.server.stop(); ok {
-		if m.Err != "" {
-			errs = append(errs, fmt.Errorf("server: %s", m.Err))
-		}
+	if r.cfg.Wire == nil {
+		errs = append(errs, r.stopServer())
 	}
 	if c := r.capture; c != nil {
 		errs = append(errs, c.end(r.why))
@@ -293,7 +328,21 @@ func (r *router) quiesce() error {
 		r.result.Queued, cerr = r.counter()
 		errs = append(errs, merr, cerr)
 	}
+	errs = append(errs, r.stopServer())
 	return errors.Join(append(errs, r.accounts())...)
+}
+
+// stopServer ends the server, if it still runs, and takes its account.
+func (r *router) stopServer() error {
+	m, ok := r.server.stop()
+	if !ok {
+		return nil
+	}
+	r.result.Sink = m.Data
+	if m.Err != "" {
+		return fmt.Errorf("server: %s", m.Err)
+	}
+	return nil
 }
 
 // accounts reads what the shaper and the delay line did.

@@ -140,8 +140,8 @@ func readSysctl(name string) string {
 
 // Hidden runs the hidden command that args (os.Args) may hold: this program
 // called by itself inside a namespace. ours is false for a user's command line.
-// capture serves the queue in the router; nil leaves the queue out.
-func Hidden(args []string, capture Capture) (code int, ours bool) {
+// roles is what it does there.
+func Hidden(args []string, roles Roles) (code int, ours bool) {
 	if len(args) != 2 {
 		return 0, false
 	}
@@ -160,11 +160,13 @@ func Hidden(args []string, capture Capture) (code int, ours bool) {
 	runtime.LockOSThread()
 	switch args[1] {
 	case routerCommand:
-		err = p.send(routerMain(p, capture))
+		err = p.send(routerMain(p, roles.Capture))
 	case probeCommand:
 		err = p.send(probeMain())
+	case clientCommand:
+		endMain(p, false, roles.Source)
 	default:
-		endMain(p, args[1] == serverCommand)
+		endMain(p, true, roles.Sink)
 	}
 	if err != nil {
 		return 1, true

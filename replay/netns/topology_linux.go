@@ -14,8 +14,8 @@ import (
 
 // Names of the links: the router's two and the one of each end.
 const (
-	toClient = "to-client"
-	toServer = "to-server"
+	ToClient = "to-client"
+	ToServer = "to-server"
 	endLink  = "eth0"
 )
 

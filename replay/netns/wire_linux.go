@@ -34,12 +34,13 @@ type message struct {
 	Kind kind `json:"kind"`
 
 	Config *Config `json:"config,omitempty"` // setup
-	Extra  int     `json:"extra,omitempty"`  // setup of the router: inherited files
+	Extra  int     `json:"extra,omitempty"`  // setup: inherited files
 	Link   *end    `json:"link,omitempty"`   // setup of an end
 
 	Code   int              `json:"code,omitempty"`   // done
 	Result *Result          `json:"result,omitempty"` // done of the router
 	Report []traffic.Report `json:"report,omitempty"` // done of the client
+	Data   json.RawMessage  `json:"data,omitempty"`   // done of a wire's end
 	Note   string           `json:"note,omitempty"`   // ready
 	Err    string           `json:"err,omitempty"`    // done: why it failed
 }
@@ -107,6 +108,16 @@ func (p *pipe) expect(k kind) (message, error) {
 		return m, fmt.Errorf("wait for %q: got %q", k, m.Kind)
 	}
 	return m, nil
+}
+
+// inheritFiles opens the n files a setup message announces.
+func inheritFiles(n int) []*os.File {
+	var files []*os.File
+	for i := range n {
+		syscall.CloseOnExec(extraFD + i)
+		files = append(files, os.NewFile(uintptr(extraFD+i), fmt.Sprintf("extra %d", i)))
+	}
+	return files
 }
 
 func (p *pipe) close() { _, _ = p.in.Close(), p.out.Close() }

@@ -1,0 +1,23 @@
+//go:build !linux
+
+package inject
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+
+	"github.com/uqtool/uq/replay/netns"
+)
+
+var errLinux = errors.New("live replay: needs Linux")
+
+// Files are the traces of a live replay.
+type Files struct{ Trace, Outcome, Stderr *os.File }
+
+// Run needs Linux.
+func Run(context.Context, *Task, json.RawMessage, Files, bool) (*Report, error) { return nil, errLinux }
+
+// Roles needs Linux.
+func Roles(*Task) netns.Roles { return netns.Roles{} }

@@ -1,0 +1,120 @@
+package inject
+
+import (
+	"context"
+	"errors"
+	"os"
+	"time"
+
+	"github.com/uqtool/uq/record"
+	"github.com/uqtool/uq/record/nfq"
+	"github.com/uqtool/uq/replay"
+	"github.com/uqtool/uq/replay/netns"
+	"github.com/uqtool/uq/sim/pkt"
+	"github.com/uqtool/uq/traces"
+)
+
+// The router's links in a wire.
+const (
+	routerIn  = netns.ToClient
+	routerOut = netns.ToServer
+)
+
+// Capture is the router's part in a wire: it schedules what comes.
+func Capture(t *Task) netns.Capture {
+	return func(ctx context.Context, l *netns.Lab) (any, error) {
+		if len(l.Files) != taskFiles {
+			return nil, errors.New("read the lab's task: files are missing")
+		}
+		r := &routerEnd{task: t, lab: l, log: newLogWriter(l.Files[arrivalsFile])}
+		in, out, lost := readDevice(routerIn), readDevice(routerOut), discarded()
+		err := r.run(ctx)
+		r.result.In, r.result.Out = readDevice(routerIn).since(in), readDevice(routerOut).since(out)
+		r.result.Discarded = discarded() - lost
+		return r.result, errors.Join(err, r.log.close())
+	}
+}
+
+// routerEnd is a Capture at work.
+type routerEnd struct {
+	task   *Task
+	lab    *netns.Lab
+	log    *logWriter
+	result RouterResult
+}
+
+// run binds the queue, schedules until the end and notes every arrival.
+func (r *routerEnd) run(ctx context.Context) (err error) {
+	t := r.task
+	tr, err := openTrace(r.lab.Files[traceFile])
+	if err != nil {
+		return err
+	}
+	recorded := tr.Header()
+	conf := nfq.Config{Queue: r.lab.Config.Queue, GSO: true, MaxLen: t.MaxLen, RcvBuf: t.RcvBuf}
+	q, err := nfq.Open(conf)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, q.Close()) }()
+	clock := record.StartClock()
+	live, err := replay.NewLive(q, r.options(clock, recorded))
+	if err != nil {
+		return err
+	}
+	w, err := traces.NewWriter(r.lab.Files[outcomeFile], r.header(clock, recorded, q.RcvBuf()), traces.WriterOptions{})
+	if err != nil {
+		return err
+	}
+	r.lab.Ready()
+	r.result.Live, err = live.Run(ctx, w)
+	if st, kerr := nfq.ReadKernelState(conf.Queue); kerr == nil {
+		r.result.Kernel = &KernelQueue{Full: st.Full, Undelivered: st.Undelivered}
+	}
+	return err
+}
+
+func (r *routerEnd) options(clock record.Clock, recorded traces.Header) replay.LiveOptions {
+	t := r.task
+	base := clock.Anchor().MonotonicNs
+	return replay.LiveOptions{
+		Clock: clock, Scheduler: t.Scheduler, LinkHeader: recorded.LinkHeader, MTU: segmentMTU(recorded),
+		CEMark: CEMark, Timer: t.Timer,
+		Drain: func(cause error) time.Duration {
+			if errors.Is(cause, netns.ErrFinished) {
+				return t.Drain
+			}
+			return 0
+		},
+		Thread: func() error { cpu, pin := t.cpu(1); return tuneThread(cpu, pin) },
+		OnArrival: func(_ uint64, p *nfq.Packet, at pkt.Time) {
+			tag, _, _ := readTag(p.Payload)
+			(&arrivalEntry{at: base + int64(at), tag: tag, len: p.Len}).put(r.log.next())
+		},
+	}
+}
+
+// header is the outcome's.
+func (r *routerEnd) header(clock record.Clock, recorded traces.Header, rcvbuf int) traces.Header {
+	t := r.task
+	maxLen := t.MaxLen
+	if maxLen == 0 {
+		maxLen = nfq.DefaultMaxLen
+	}
+	h := record.NewHeader(clock, traces.Capture{
+		Queue: r.lab.Config.Queue, Mode: "lab", Rule: r.lab.Rule, CopyRange: nfq.DefaultCopyRange, MaxLen: maxLen,
+		GSO: true, RcvBuf: rcvbuf, SegmentMTU: segmentMTU(recorded), Direction: string(netns.Up),
+	})
+	h.Tool, h.Comment, h.LinkHeader, h.Scheduler = t.Tool, t.Comment, recorded.LinkHeader, &t.Scheduler
+	h.Anonymized = recorded.Anonymized
+	return h
+}
+
+// emptyFile makes a file that is to be written from its front.
+func emptyFile(pattern string) (*os.File, error) {
+	f, err := os.CreateTemp("", pattern)
+	if err != nil {
+		return nil, err
+	}
+	return f, os.Remove(f.Name()) // it lives as long as it is open
+}
