@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/uqtool/uq/record"
-	"github.com/uqtool/uq/record/internal/livetest"
+	"github.com/uqtool/uq/record/livetest"
 	"github.com/uqtool/uq/record/nfq"
 	"github.com/uqtool/uq/sim/pkt"
 	"github.com/uqtool/uq/traces"

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/uqtool/uq/record/internal/livetest"
+	"github.com/uqtool/uq/record/livetest"
 	"github.com/uqtool/uq/record/nfq"
 )
 

@@ -12,7 +12,7 @@ import (
 
 	"github.com/google/nftables"
 
-	"github.com/uqtool/uq/record/internal/livetest"
+	"github.com/uqtool/uq/record/livetest"
 	"github.com/uqtool/uq/sim/pkt"
 )
 
