@@ -167,7 +167,7 @@ func (l *Live) loop() error {
 	for {
 		b, err := l.q.Receive(l.timeout())
 		now := l.opt.Clock.Now()
-		l.advanceRound(len(b.Packets))
+		l.advanceRound(uint64(len(b.Packets)) + b.Loss.Gone + b.Loss.Refused)
 		l.settle(b, now)
 		for i := range b.Packets {
 			l.arrive(&b.Packets[i], now)
@@ -211,8 +211,8 @@ func (l *Live) draining(now pkt.Time) bool {
 // advanceRound counts the times the socket was read empty. Only then is it
 // known that what the kernel said to earlier verdicts has arrived; under a load
 // that never lets it run empty, many reads stand for one.
-func (l *Live) advanceRound(packets int) {
-	if l.full++; packets < nfq.BatchSize || l.full == fullReads {
+func (l *Live) advanceRound(messages uint64) {
+	if l.full++; messages < nfq.BatchSize || l.full == fullReads {
 		l.full = 0
 		l.round++
 	}

@@ -51,7 +51,10 @@ func (r *routerEnd) run(ctx context.Context) (err error) {
 		return err
 	}
 	recorded := tr.Header()
-	conf := nfq.Config{Queue: r.lab.Config.Queue, GSO: true, MaxLen: t.MaxLen, RcvBuf: t.RcvBuf}
+	if r.result.MaxLen = t.MaxLen; t.MaxLen == 0 {
+		r.result.MaxLen = nfq.DefaultMaxLen
+	}
+	conf := nfq.Config{Queue: r.lab.Config.Queue, GSO: true, MaxLen: r.result.MaxLen, RcvBuf: t.RcvBuf}
 	q, err := nfq.Open(conf)
 	if err != nil {
 		return err
@@ -66,7 +69,7 @@ func (r *routerEnd) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	r.lab.Ready()
+	r.lab.Ready() // and the rule goes in
 	r.result.Live, err = live.Run(ctx, w)
 	if st, kerr := nfq.ReadKernelState(conf.Queue); kerr == nil {
 		r.result.Kernel = &KernelQueue{Full: st.Full, Undelivered: st.Undelivered}
@@ -97,12 +100,8 @@ func (r *routerEnd) options(clock record.Clock, recorded traces.Header) replay.L
 // header is the outcome's.
 func (r *routerEnd) header(clock record.Clock, recorded traces.Header, rcvbuf int) traces.Header {
 	t := r.task
-	maxLen := t.MaxLen
-	if maxLen == 0 {
-		maxLen = nfq.DefaultMaxLen
-	}
 	h := record.NewHeader(clock, traces.Capture{
-		Queue: r.lab.Config.Queue, Mode: "lab", Rule: r.lab.Rule, CopyRange: nfq.DefaultCopyRange, MaxLen: maxLen,
+		Queue: r.lab.Config.Queue, Mode: "lab", Rule: r.lab.Rule, CopyRange: nfq.DefaultCopyRange, MaxLen: r.result.MaxLen,
 		GSO: true, RcvBuf: rcvbuf, SegmentMTU: segmentMTU(recorded), Direction: string(netns.Up),
 	})
 	h.Tool, h.Comment, h.LinkHeader, h.Scheduler = t.Tool, t.Comment, recorded.LinkHeader, &t.Scheduler

@@ -90,11 +90,19 @@ func (s *sink) drain() int {
 	return n
 }
 
-// monotonicOffset is CLOCK_MONOTONIC less CLOCK_REALTIME, now.
-func monotonicOffset(c record.Clock) int64 {
-	before := monotonic(c)
-	real := time.Now().UnixNano()
-	return before + (monotonic(c)-before)/2 - real
+// monotonicOffset is CLOCK_MONOTONIC less CLOCK_REALTIME, now: the best of a few
+// tries, since the process may be interrupted between the clocks.
+func monotonicOffset(c record.Clock) (offset int64) {
+	const tries, good = 10, int64(200 * time.Nanosecond)
+	best := int64(-1)
+	for i := 0; i < tries && (best < 0 || best > good); i++ {
+		before := monotonic(c)
+		real := time.Now().UnixNano()
+		if span := monotonic(c) - before; best < 0 || span < best {
+			best, offset = span, before+span/2-real
+		}
+	}
+	return offset
 }
 
 func (s *sink) note(f frame, offset int64) {

@@ -91,6 +91,8 @@ type RouterResult struct {
 	// In and Out are the links to the source and to the sink.
 	In  Device `json:"in"`
 	Out Device `json:"out"`
+	// MaxLen is the kernel queue's limit, in packets.
+	MaxLen int `json:"maxlen"`
 	// Discarded counts packets that the IP stack did not forward.
 	Discarded uint64 `json:"discarded"`
 	// Kernel is the kernel's account of the queue, where it can be read.

@@ -1,7 +1,6 @@
 package inject
 
 import (
-	"bufio"
 	"fmt"
 	"os"
 	"strconv"
@@ -42,54 +41,46 @@ func readDevice(name string) Device {
 }
 
 // discarded adds up the IP stack's counters of packets that it did not forward.
-func discarded() uint64 {
-	return snmp4() + snmp6()
+func discarded() (sum uint64) {
+	for _, file := range []string{"snmp", "netstat", "snmp6"} {
+		b, err := os.ReadFile("/proc/thread-self/net/" + file)
+		if err == nil {
+			sum += addCounters(string(b))
+		}
+	}
+	return sum
 }
 
-func snmp4() (sum uint64) {
-	f, err := os.Open("/proc/thread-self/net/snmp")
-	if err != nil {
-		return 0
-	}
-	defer f.Close()
+// addCounters adds up what was not forwarded in a file of /proc/net: names in
+// one line and values in the next, or a name and a value each line.
+func addCounters(text string) (sum uint64) {
 	var names []string
-	for s := bufio.NewScanner(f); s.Scan(); {
-		w := strings.Fields(s.Text())
-		if len(w) == 0 || w[0] != "Ip:" {
-			continue
-		}
-		if names == nil {
-			names = w
-			continue
-		}
-		for i, name := range names {
-			switch name {
-			case "InHdrErrors", "InAddrErrors", "InDiscards", "OutDiscards", "OutNoRoutes":
-				n, _ := strconv.ParseUint(w[min(i, len(w)-1)], 10, 64)
-				sum += n
+	for line := range strings.Lines(text) {
+		w := strings.Fields(line)
+		switch {
+		case len(w) == 2 && strings.HasPrefix(w[0], "Ip6"):
+			sum += counter(strings.TrimPrefix(w[0], "Ip6"), w[1])
+		case len(w) > 0 && (w[0] == "Ip:" || w[0] == "IpExt:"):
+			if len(names) != len(w) || names[0] != w[0] {
+				names = w
+				continue
+			}
+			for i := 1; i < len(w); i++ {
+				sum += counter(names[i], w[i])
 			}
 		}
-		break
 	}
 	return sum
 }
 
-func snmp6() (sum uint64) {
-	f, err := os.Open("/proc/thread-self/net/snmp6")
-	if err != nil {
-		return 0
-	}
-	defer f.Close()
-	for s := bufio.NewScanner(f); s.Scan(); {
-		w := strings.Fields(s.Text())
-		if len(w) != 2 {
-			continue
-		}
-		switch w[0] {
-		case "Ip6InHdrErrors", "Ip6InAddrErrors", "Ip6InDiscards", "Ip6OutDiscards", "Ip6InNoRoutes", "Ip6OutNoRoutes":
-			n, _ := strconv.ParseUint(w[1], 10, 64)
-			sum += n
+// counter is the value of a counter that matters here.
+func counter(name, value string) uint64 {
+	switch name {
+	case "InHdrErrors", "InAddrErrors", "InDiscards", "OutDiscards", "InNoRoutes", "OutNoRoutes":
+		n, err := strconv.ParseUint(value, 10, 64)
+		if err == nil {
+			return n
 		}
 	}
-	return sum
+	return 0
 }

@@ -48,7 +48,7 @@ func (r *router) buildWire() error {
 	if err := connectWire(ToClient, r.client.cmd.Process.Pid, routerClientMAC); err != nil {
 		return err
 	}
-	return routeAll(ToServer)
+	return RouteAll(ToServer)
 }
 
 // connectWire makes a veth of the largest MTU from here to the namespace of
@@ -64,8 +64,8 @@ func connectWire(name string, pid int, hw string) error {
 	return raise(name)
 }
 
-// routeAll makes a link the way to everywhere.
-func routeAll(name string) error {
+// RouteAll makes a link the way to everywhere.
+func RouteAll(name string) error {
 	l, err := netlink.LinkByName(name)
 	if err != nil {
 		return fmt.Errorf("find %s: %w", name, err)
