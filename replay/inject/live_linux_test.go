@@ -439,36 +439,3 @@ func TestLiveOddTraces(t *testing.T) {
 		})
 	}
 }
-
-// udpRecord is a packet of so many bytes at time 0.
-func udpRecord(t *testing.T, flow string, size uint32) traces.Record {
-	t.Helper()
-	k, err := pkt.ParseFlowKey(flow)
-	if err != nil {
-		t.Fatal(err)
-	}
-	hdr := uint16(28)
-	if k.V6 {
-		hdr = 48
-	}
-	return traces.Record{Flow: k, Len: size, HdrLen: hdr, Segs: 1, KernelTime: traces.NoTime, VerdictTime: traces.NoTime, Dequeued: traces.NoTime, Due: traces.NoTime}
-}
-
-// traceOf is a trace of another kernel and architecture.
-func traceOf(t *testing.T, recs []traces.Record) []byte {
-	t.Helper()
-	var b bytes.Buffer
-	w, err := traces.NewWriter(&b, traces.Header{LinkHeader: 14, Host: &traces.Host{OS: "linux", Arch: "mips", Kernel: "2.6.39", CPUs: 1}}, traces.WriterOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := range recs {
-		if err := w.Append(&recs[i]); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := w.Close(traces.End{Clean: true}); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
-}

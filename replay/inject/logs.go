@@ -78,8 +78,8 @@ func (e *receivedEntry) get(b []byte) {
 }
 
 // logWriter writes entries in a goroutine of its own, so that a slow disk does
-// not delay packets. It keeps what does not fit in memory: a log without gaps
-// is worth more than memory is.
+// not delay packets. About two million entries may wait for the disk; then it
+// does delay them, since a log with gaps explains nothing.
 type logWriter struct {
 	open []byte
 	full chan []byte
