@@ -7,7 +7,7 @@ FUZZTIME ?= 10s
 BENCHTIME ?= 1s
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test live race fuzz golden lint cross bench bench-smoke corpus soak clean
+.PHONY: help build demo test live race fuzz golden lint cross bench bench-live bench-smoke corpus soak clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ cross: ## build for the other systems; run the 386 build's digests
 
 bench: ## the benchmarks behind the README's figures
 	$(GO) test -run '^$$' -bench . -benchtime $(BENCHTIME) ./sim ./traces ./record/decode
+
+bench-live: build ## live replay at 20 kpps: how late, how far from the simulation; tcpreplay beside it
+	@.ci/bench-live $(BIN)
 
 bench-smoke: ## run every benchmark once, so that none rots
 	$(GO) test -run '^$$' -bench . -benchtime 1x ./...

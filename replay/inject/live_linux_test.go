@@ -27,6 +27,8 @@ import (
 type testTask struct {
 	Task  Task   `json:"task"`
 	Fault string `json:"fault,omitempty"`
+	// Pcap is what tcpreplay is to send instead of the trace.
+	Pcap string `json:"pcap,omitempty"`
 }
 
 // TestMain makes the test binary the processes of its own labs.
@@ -46,9 +48,15 @@ func TestMain(m *testing.M) {
 			if err != nil {
 				return nil, err
 			}
+			if t.Pcap != "" {
+				return sendPcap(ctx, e.Link, t.Pcap)
+			}
 			return Source(&t.Task)(ctx, e)
 		},
 		Sink: Sink,
+	}
+	if os.Getenv(envNoQueue) != "" {
+		roles.Capture = nil
 	}
 	if code, ours := netns.Hidden(os.Args, roles); ours {
 		os.Exit(code)

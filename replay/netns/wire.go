@@ -83,6 +83,9 @@ type EndLab struct {
 // Ready says that the sink receives.
 func (e *EndLab) Ready() { e.ready() }
 
+// WireRouterMAC is the destination of the packets that a wire's source sends.
+func WireRouterMAC() net.HardwareAddr { return mac(routerClientMAC) }
+
 func mac(s string) net.HardwareAddr {
 	a, err := net.ParseMAC(s)
 	if err != nil {
