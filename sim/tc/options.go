@@ -49,6 +49,19 @@ func Count(name string, v *int, min, max int, suffix, help string) Option {
 	}}
 }
 
+// Packets is a number of packets, read as tc's pfifo reads its limit: with the
+// suffixes of sizes ("1k" is 1024), decimal only.
+func Packets(name string, v *int, min, max int, help string) Option {
+	o := Size(name, v, min, max, help)
+	o.arg = "PACKETS"
+	size := o.set
+	o.set = func(s string) error { return size(strings.TrimSuffix(s, "p")) }
+	return o.Shown(func(f Field) Field {
+		f.Text = strconv.Itoa(*v) + "p"
+		return f
+	})
+}
+
 // Size is a number of bytes between min and max.
 func Size(name string, v *int, min, max int, help string) Option {
 	return Option{name, "SIZE", help, func(s string) error {
@@ -156,15 +169,19 @@ func Word(name string, help string, set func()) Option {
 	}}
 }
 
+// Shown returns the option printed as edit has it.
+func (o Option) Shown(edit func(Field) Field) Option {
+	get := o.get
+	o.get = func() Field { return edit(get()) }
+	return o
+}
+
 // HiddenIf returns the option left out of the printed line while hidden is true.
 func (o Option) HiddenIf(hidden func() bool) Option {
-	get := o.get
-	o.get = func() Field {
-		f := get()
+	return o.Shown(func(f Field) Field {
 		f.Hidden = f.Hidden || hidden()
 		return f
-	}
-	return o
+	})
 }
 
 // Parse reads the words after the kind. Errors are worded as tc words them.

@@ -68,6 +68,7 @@ func TestFormat(t *testing.T) {
 		"5ms": FormatTime(5 * time.Millisecond), "1.5s": FormatTime(1500 * time.Millisecond), "250us": FormatTime(250 * time.Microsecond),
 		"0us": FormatTime(0), "12ns": FormatTime(12), "100ms": FormatTime(99999744), "5.00ms"[:1] + "ms": FormatTime(4999168),
 		"32Mb": FormatSize(32 << 20), "1514b": FormatSize(1514), "10Kb": FormatSize(10240),
+		"2Mb": FormatSize(2097000), "2Kb": FormatSize(2040), "-5ms": FormatTime(-5 * time.Millisecond), "1000b": FormatSize(1000),
 	} {
 		if got != want {
 			t.Errorf("printed %s, want %s", got, want)

@@ -161,6 +161,8 @@ func FormatRate(bps uint64) string {
 // "250us", "1.5s". Spans under a microsecond, which tc cannot print, are in ns.
 func FormatTime(d time.Duration) string {
 	switch {
+	case d < 0:
+		return "-" + FormatTime(-d)
 	case d >= time.Second:
 		return g3(float64(d)/1e9) + "s"
 	case d >= time.Millisecond:
@@ -175,11 +177,22 @@ func g3(f float64) string { return strconv.FormatFloat(f, 'g', 3, 64) }
 
 // FormatSize prints bytes as tc does: "1514b", "32Mb".
 func FormatSize(n uint64) string {
-	switch {
-	case n >= 1<<20 && n%(1<<20) < 1024:
-		return strconv.FormatUint(n>>20, 10) + "Mb"
-	case n >= 1<<10 && n%(1<<10) < 16:
-		return strconv.FormatUint(n>>10, 10) + "Kb"
+	if m := near(n, 1<<20, 1024); m > 0 {
+		return strconv.FormatUint(m, 10) + "Mb"
+	}
+	if k := near(n, 1<<10, 16); k > 0 {
+		return strconv.FormatUint(k, 10) + "Kb"
 	}
 	return strconv.FormatUint(n, 10) + "b"
+}
+
+// near is n in units if n is at least one unit and closer than slack to a whole
+// number of them, else 0.
+func near(n, unit, slack uint64) uint64 {
+	r := (n + unit/2) / unit
+	off := max(r*unit, n) - min(r*unit, n)
+	if n < unit || off >= slack {
+		return 0
+	}
+	return r
 }

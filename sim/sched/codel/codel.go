@@ -23,9 +23,16 @@
 //     that a trace may start at 0.
 //   - An empty dequeue forgets "first above", as in kernels since the fix of
 //     March 2026; older ones keep it.
-//   - At most [MaxDrops] packets are dropped in one dequeue, as in the newest
-//     kernels; how those restart the schedule then was not verified: here the
-//     next drop is due one control-law step after now.
+//   - At most [MaxDrops] packets are dropped in one dequeue, after which the
+//     schedule restarts from now, and a step of the control law is at least one
+//     tick: as in the newest kernels, not in older ones.
+//   - A queue that never was in the dropping state enters it at count 1. In
+//     Linux one whose count an overflow had raised resumes at that count or not
+//     depending on the machine's uptime modulo 73 minutes.
+//   - Options may be finer than a microsecond.
+//
+// All else was compared with Linux's own code over a hundred thousand random
+// scripts without a difference in any decision.
 package codel
 
 import (
@@ -196,7 +203,8 @@ func (v *Vars) startDropping(now pkt.Time, t Ticks, p *pkt.Packet, q Queue, par 
 		v.overdue(t, p, q, par, st)
 	}
 	v.Dropping = true
-	if delta := v.Count - v.LastCount; delta > 1 && (t - v.DropNext).before(16*par.Interval) {
+	fresh := v.RecInvSqrt == 0
+	if delta := v.Count - v.LastCount; !fresh && delta > 1 && (t - v.DropNext).before(16*par.Interval) {
 		v.Count = delta
 		v.newton()
 	} else {
@@ -217,9 +225,10 @@ func (v *Vars) newton() {
 	v.RecInvSqrt = uint16(uint32(d>>2*x>>31) >> 16)
 }
 
-// step is Interval/sqrt(Count).
+// step is Interval/sqrt(Count), at least a tick: an overflow can raise Count so
+// far past the root that Newton's method answers 0.
 func (v *Vars) step(par *Params) Ticks {
-	return Ticks(uint64(par.Interval) * (uint64(v.RecInvSqrt) << 16) >> 32)
+	return max(1, Ticks(uint64(par.Interval)*(uint64(v.RecInvSqrt)<<16)>>32))
 }
 
 func mark(p *pkt.Packet, par *Params, st *Stats) bool {

@@ -175,3 +175,12 @@ func TestStatsKeys(t *testing.T) {
 		t.Errorf("line %q, want %q", got, want)
 	}
 }
+
+// TestStepIsATick checks that the schedule moves on however small the step.
+func TestStepIsATick(t *testing.T) {
+	par := Params{Interval: 3}
+	v := Vars{Count: 1000, RecInvSqrt: 0}
+	if got := v.step(&par); got != 1 {
+		t.Errorf("step %d, want 1", got)
+	}
+}

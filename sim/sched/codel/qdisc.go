@@ -34,12 +34,12 @@ func (c *Config) Params(mtu int) Params {
 // TargetOption and the following are the control law's words for an option
 // table.
 func (c *Config) TargetOption() tc.Option {
-	return tc.Time("target", &c.Target, maxTime, "acceptable standing queue delay (5ms)")
+	return held(tc.Time("target", &c.Target, maxTime, "acceptable standing queue delay (5ms)"), &c.Target)
 }
 
 // IntervalOption is "interval TIME".
 func (c *Config) IntervalOption() tc.Option {
-	return tc.Time("interval", &c.Interval, maxTime, "worst-case round-trip time (100ms)")
+	return held(tc.Time("interval", &c.Interval, maxTime, "worst-case round-trip time (100ms)"), &c.Interval)
 }
 
 // ECNOption is "[no]ecn".
@@ -49,7 +49,19 @@ func (c *Config) ECNOption() tc.Option {
 
 // CEThresholdOption is "ce_threshold TIME".
 func (c *Config) CEThresholdOption() tc.Option {
-	return tc.Time("ce_threshold", &c.CEThreshold, maxTime, "mark every packet delayed longer (off)")
+	return held(tc.Time("ce_threshold", &c.CEThreshold, maxTime, "mark every packet delayed longer (off)"), &c.CEThreshold)
+}
+
+// held prints a time as the control law holds it, in ticks, as tc does: 1ms
+// reads 999us.
+func held(o tc.Option, d *time.Duration) tc.Option {
+	return o.Shown(func(f tc.Field) tc.Field {
+		if *d >= 0 {
+			us := TicksOf(*d).Duration()
+			f.Num, f.Text = int64(us/time.Microsecond), tc.FormatTime(us)
+		}
+		return f
+	})
 }
 
 // DefaultConfig is CoDel as tc creates it: 5 ms, 100 ms, no ECN.
@@ -69,6 +81,7 @@ type Qdisc struct {
 	vars  Vars
 	stats Stats
 	drop  sched.DropFunc
+	now   pkt.Time // of the last call
 
 	dropOverlimit uint64
 }
@@ -85,19 +98,23 @@ func New(words []string, mtu int, drop sched.DropFunc) (*Qdisc, error) {
 	if err := c.options().Parse("codel", words); err != nil {
 		return nil, err
 	}
+	if c.Limit == 0 { // "the default", to tc
+		c.Limit = 1000
+	}
 	c.par = c.Params(mtu)
 	return c, nil
 }
 
 func (c *Qdisc) options() tc.Options {
 	return tc.Options{
-		tc.Count("limit", &c.Limit, 1, 1<<31-1, "p", "packets queued before the newest is dropped (1000)"),
+		tc.Count("limit", &c.Limit, 0, 1<<31-1, "p", "packets queued before the newest is dropped (1000)"),
 		c.TargetOption(), c.CEThresholdOption(), c.IntervalOption(), c.ECNOption(),
 	}
 }
 
 // Enqueue implements sched.Scheduler.
 func (c *Qdisc) Enqueue(now pkt.Time, p *pkt.Packet) {
+	c.now = now
 	if c.q.Len() >= c.Limit {
 		c.dropOverlimit++
 		c.drop(now, p, pkt.Overlimit)
@@ -108,6 +125,7 @@ func (c *Qdisc) Enqueue(now pkt.Time, p *pkt.Packet) {
 
 // Dequeue implements sched.Scheduler.
 func (c *Qdisc) Dequeue(now pkt.Time) *pkt.Packet {
+	c.now = now
 	return Dequeue(now, (*controlled)(c), &c.par, &c.vars, &c.stats)
 }
 
@@ -129,7 +147,7 @@ func (c *Qdisc) Options() []tc.Field { return c.options().Fields() }
 
 // Stats implements sched.Describer. Times are in µs as tc has them.
 func (c *Qdisc) Stats() []tc.Field {
-	return append(c.vars.fields(),
+	return append(c.vars.fields(c.now),
 		tc.Field{Key: "maxpacket", Num: int64(c.stats.MaxPacket)},
 		tc.Field{Key: "ecn_mark", Num: int64(c.stats.Marks)},
 		tc.Field{Key: "drop_overlimit", Num: int64(c.dropOverlimit)},
@@ -137,10 +155,11 @@ func (c *Qdisc) Stats() []tc.Field {
 	)
 }
 
-func (v *Vars) fields() []tc.Field {
-	dropping := int64(0)
+func (v *Vars) fields(now pkt.Time) []tc.Field {
+	dropping, next := int64(0), time.Duration(0)
 	if v.Dropping {
 		dropping = 1
+		next = time.Duration(int32(v.DropNext-TicksAt(now))) << 10 // from now; negative: overdue
 	}
 	us := v.LDelay.Duration()
 	return []tc.Field{
@@ -148,5 +167,6 @@ func (v *Vars) fields() []tc.Field {
 		{Key: "lastcount", Num: int64(v.LastCount)},
 		{Key: "ldelay", Num: int64(us / time.Microsecond), Text: tc.FormatTime(us)},
 		{Key: "dropping", Num: dropping, Flag: true},
+		{Key: "drop_next", Num: int64(next / time.Microsecond), Text: tc.FormatTime(next)},
 	}
 }

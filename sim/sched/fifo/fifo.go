@@ -44,7 +44,7 @@ func (f *FIFO) options() tc.Options {
 	if f.Bytes {
 		return tc.Options{tc.Size("limit", &f.Limit, 0, 1<<31-1, "bytes queued before the newest packet is dropped")}
 	}
-	return tc.Options{tc.Count("limit", &f.Limit, 0, 1<<31-1, "p", "packets queued before the newest is dropped (1000)")}
+	return tc.Options{tc.Packets("limit", &f.Limit, 0, 1<<31-1, "packets queued before the newest is dropped (1000)")}
 }
 
 // Enqueue implements sched.Scheduler.

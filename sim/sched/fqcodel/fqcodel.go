@@ -25,6 +25,8 @@
 //     not looked into.
 //   - memory_limit counts pkt.Packet.TrueSize, an estimate of skb->truesize.
 //   - No external classifiers.
+//   - Counters that tc leaves out while 0 (ce_mark, memory_used,
+//     drop_overmemory) are always there.
 //   - What package codel lists.
 package fqcodel
 
@@ -78,6 +80,9 @@ var (
 	_ sched.Describer = (*Qdisc)(nil)
 )
 
+// Linux's defaults, in packets.
+const defaultLimit, defaultBatch = 10240, 64
+
 // minQuantum is what Linux raises smaller quanta to, in bytes.
 const minQuantum = 256
 
@@ -85,14 +90,20 @@ const minQuantum = 256
 // and the backlog below which CoDel drops nothing.
 func New(words []string, mtu int, drop sched.DropFunc) (*Qdisc, error) {
 	f := &Qdisc{
-		Config: codel.DefaultConfig(), limit: 10240, nflows: 1024,
-		quantum: mtu, memoryLimit: 32 << 20, dropBatch: 64, drop: drop,
+		Config: codel.DefaultConfig(), limit: defaultLimit, nflows: 1024,
+		quantum: mtu, memoryLimit: 32 << 20, dropBatch: defaultBatch, drop: drop,
 	}
 	f.ECN = true
 	if err := f.options().Parse("fq_codel", words); err != nil {
 		return nil, err
 	}
 	f.quantum = max(f.quantum, minQuantum)
+	if f.limit == 0 { // "the default", to tc
+		f.limit = defaultLimit
+	}
+	if f.dropBatch == 0 {
+		f.dropBatch = defaultBatch
+	}
 	f.par = f.Params(mtu)
 	f.flows = make([]flow, f.nflows)
 	f.backlogs = make([]int, f.nflows)
@@ -104,15 +115,15 @@ func New(words []string, mtu int, drop sched.DropFunc) (*Qdisc, error) {
 
 func (f *Qdisc) options() tc.Options {
 	return tc.Options{
-		tc.Count("limit", &f.limit, 1, 1<<31-1, "p", "packets queued before the fattest flow is cut (10240)"),
+		tc.Count("limit", &f.limit, 0, 1<<31-1, "p", "packets queued before the fattest flow is cut (10240)"),
 		tc.Count("flows", &f.nflows, 1, 65536, "", "number of hash buckets (1024)"),
-		tc.Count("quantum", &f.quantum, 1, 1<<31-1, "", "bytes a flow may send per round, at least 256 (device MTU, 1514)"),
+		tc.Count("quantum", &f.quantum, 1, 1<<20, "", "bytes a flow may send per round, at least 256 (device MTU, 1514)"),
 		f.TargetOption(), f.CEThresholdOption(),
 		tc.Masked("ce_threshold_selector", &f.CESelector, &f.CEMask, "restrict ce_threshold to packets with DS field & MASK == VALUE"),
 		f.IntervalOption(),
 		tc.Size("memory_limit", &f.memoryLimit, 1, 1<<31-1, "bytes of packet memory (32Mb)"),
 		f.ECNOption(),
-		tc.Count("drop_batch", &f.dropBatch, 1, 1<<31-1, "", "packets dropped at once on overflow (64)"),
+		tc.Count("drop_batch", &f.dropBatch, 0, 1<<31-1, "", "packets dropped at once on overflow (64)"),
 	}
 }
 
@@ -157,6 +168,9 @@ func (f *Qdisc) cutFattest(now pkt.Time, why pkt.Reason) uint64 {
 	n, cut := 0, 0
 	for n < f.dropBatch && cut < max(most/2, 1) {
 		p := fl.q.Pop()
+		if p == nil { // only packets of length 0 are queued
+			break
+		}
 		f.remove(fl, p)
 		cut += int(p.Len)
 		n++
@@ -271,8 +285,8 @@ func (f *Qdisc) Stats() []tc.Field {
 		{Key: "new_flow_count", Num: int64(f.newFlowCount)},
 		{Key: "ecn_mark", Num: int64(f.stats.Marks)},
 		{Key: "ce_mark", Num: int64(f.stats.CEMarks)},
-		{Key: "drop_overmemory", Num: int64(f.dropOvermemory)},
 		{Key: "memory_used", Num: int64(f.memory)},
+		{Key: "drop_overmemory", Num: int64(f.dropOvermemory)},
 		{Key: "new_flows_len", Num: int64(f.newFlows.len)},
 		{Key: "old_flows_len", Num: int64(f.oldFlows.len)},
 	}

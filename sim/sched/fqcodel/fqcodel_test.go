@@ -2,7 +2,9 @@ package fqcodel
 
 import (
 	"fmt"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/uqtool/uq/sim/pkt"
 )
@@ -79,5 +81,47 @@ func TestOverflowCount(t *testing.T) {
 	}
 	if got := f.flows[7].vars.Count; got != 6 {
 		t.Errorf("count %d after cutting half of 11 packets, want 6", got)
+	}
+}
+
+// TestClockOrigin plays one flood, which overflows a flow that never dropped
+// before, at different instants: what follows must not depend on when it was.
+func TestClockOrigin(t *testing.T) {
+	var want string
+	for _, origin := range []time.Duration{0, time.Second, 3 * time.Second, 3000 * time.Second, 5000 * time.Second} {
+		got := ""
+		at := func(d time.Duration) pkt.Time { return pkt.Time((origin + d) &^ 1023) } // whole ticks
+		f, err := New([]string{"limit", "100"}, 1514, func(now pkt.Time, p *pkt.Packet, why pkt.Reason) {
+			got += fmt.Sprintf("%v drop %d %v\n", now-at(0), p.ID, why)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		id := uint64(0)
+		for i := range 600 {
+			now := at(time.Duration(max(0, i-130)) << 20)
+			f.Enqueue(now, &pkt.Packet{ID: id, Arrival: now, Flow: &pkt.Flow{}, Len: 1514})
+			id++
+			if i >= 130 {
+				f.Dequeue(now)
+			}
+		}
+		if want == "" {
+			want = got
+		}
+		if got != want || !strings.Contains(got, "aqm") {
+			t.Errorf("flood at %v:\n%s\nat 0:\n%s", origin, got, want)
+		}
+	}
+}
+
+// TestZeroLengths checks that packets without a length cannot break overflow.
+func TestZeroLengths(t *testing.T) {
+	f, err := New([]string{"limit", "1"}, 1514, func(pkt.Time, *pkt.Packet, pkt.Reason) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		f.Enqueue(0, &pkt.Packet{Flow: &pkt.Flow{Hash: 1 << 31}})
 	}
 }
