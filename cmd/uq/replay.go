@@ -136,16 +136,24 @@ type replayReport struct {
 	Format  int    `json:"uq_format"`
 	Command string `json:"command"`
 	Trace   string `json:"trace"`
-	// Mode is "live" or "simulated".
+	// Mode is "live", "simulated" or "device NAME".
 	Mode   string   `json:"mode"`
 	Loop   string   `json:"loop"`
 	GSO    string   `json:"gso"`
 	Seed   uint64   `json:"seed"`
 	Speed  string   `json:"speed"`
-	Link   string   `json:"link"`
+	Link   string   `json:"link,omitempty"`
 	Notes  []string `json:"notes,omitempty"`
 	Output string   `json:"output,omitempty"`
 	*inject.Report
+}
+
+// report is the report's head.
+func (o *replayOptions) report(trace string) *replayReport {
+	return &replayReport{
+		Format: report.Format, Command: "replay", Trace: trace, Mode: "simulated", Loop: report.OpenLoop,
+		GSO: o.gso, Seed: o.seed, Speed: o.sel.Speed.String(),
+	}
 }
 
 // runReplay checks the flags before it reads anything.
@@ -164,6 +172,10 @@ func runReplay(ctx context.Context, s *streams, o *replayOptions) error {
 	}
 	h := head.Header()
 	head.close()
+	if o.liveOnly.dev != "" {
+		rep := o.report(in.name)
+		return replayOnDevice(ctx, s, o, in, rep)
+	}
 	if err := o.complete(in.name, h); err != nil {
 		return err
 	}
@@ -171,10 +183,8 @@ func runReplay(ctx context.Context, s *streams, o *replayOptions) error {
 	if err != nil {
 		return usageErrorf("--link: %w", err)
 	}
-	rep := &replayReport{
-		Format: report.Format, Command: "replay", Trace: in.name, Mode: "simulated", Loop: report.OpenLoop,
-		GSO: o.gso, Seed: o.seed, Speed: o.sel.Speed.String(), Link: report.LinkLine(l),
-	}
+	rep := o.report(in.name)
+	rep.Link = report.LinkLine(l)
 	if o.live {
 		rep.Mode, rep.Output = "live", o.liveOnly.output
 		return replayLive(ctx, s, o, in, rep)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"strconv"
 	"strings"
@@ -15,10 +16,11 @@ import (
 
 	"github.com/uqtool/uq/replay"
 	"github.com/uqtool/uq/replay/inject"
+	"github.com/uqtool/uq/traces"
 )
 
 // liveFlags are the flags of liveOptions.
-var liveFlags = []string{"output", "timer", "cpu", "compare", "maxlen", "rcvbuf", "drain", "comment"}
+var liveFlags = []string{"output", "timer", "cpu", "compare", "maxlen", "rcvbuf", "drain", "comment", "dev", "dst-mac", "allow-real-network"}
 
 // liveOptions are the flags that matter to a live replay only.
 type liveOptions struct {
@@ -30,7 +32,11 @@ type liveOptions struct {
 	rcvBuf  int
 	drain   time.Duration
 	comment string
-	cpus    []int // made of cpu
+	dev     string
+	dstMAC  string
+	allow   bool
+	cpus    []int            // made of cpu
+	mac     net.HardwareAddr // made of dstMAC
 }
 
 // defaultDrain is how long held packets may take to leave at the end.
@@ -44,6 +50,9 @@ func (l *liveOptions) flags(f *pflag.FlagSet) {
 	f.IntVar(&l.maxLen, "maxlen", 0, "live: the kernel queue's limit in packets (0: the default of uq record)")
 	f.IntVar(&l.rcvBuf, "rcvbuf", 0, "live: socket receive buffer to ask for, in bytes (0: the default of uq record)")
 	f.DurationVar(&l.drain, "drain", defaultDrain, "live: how long packets may be held after the last was sent")
+	f.StringVar(&l.dev, "dev", "", "live: send out of this device of the host, without queue and scheduler, instead of in a lab (root)")
+	f.StringVar(&l.dstMAC, "dst-mac", "", "live: with --dev, the hardware address to send to")
+	f.BoolVar(&l.allow, "allow-real-network", false, "live: with --dev, yes, let the packets leave this machine")
 	f.StringVar(&l.comment, "comment", "", "live: remark to keep in the trace")
 }
 
@@ -61,8 +70,8 @@ func (l *liveOptions) validate() error {
 	case l.drain < 0 || l.drain > 10*time.Minute:
 		return usageErrorf("--drain %s: want 0 to 10m", l.drain)
 	}
-	if l.cpu == "" {
-		return nil
+	if err := l.validateDevice(); err != nil || l.cpu == "" {
+		return err
 	}
 	for _, w := range strings.Split(l.cpu, ",") {
 		n, err := strconv.Atoi(w)
@@ -70,6 +79,55 @@ func (l *liveOptions) validate() error {
 			return usageErrorf("--cpu %q: want one or two CPU numbers, as 0 or 0,1", l.cpu)
 		}
 		l.cpus = append(l.cpus, n)
+	}
+	return nil
+}
+
+// validateDevice asks for what must be said before packets leave the machine.
+func (l *liveOptions) validateDevice() (err error) {
+	switch {
+	case l.dev == "" && (l.dstMAC != "" || l.allow):
+		return usageErrorf("--dst-mac and --allow-real-network go with --dev")
+	case l.dev == "":
+		return nil
+	case l.output != "" || l.compare:
+		return usageErrorf("--dev sends without a queue: no -o and no --compare; leave --dev out to replay in a lab")
+	case !l.allow:
+		return usageErrorf("--dev %s sends recorded packets, with their recorded addresses, into a real network: if that is what you want, add --allow-real-network", l.dev)
+	}
+	if l.mac, err = net.ParseMAC(l.dstMAC); err != nil || len(l.mac) != 6 {
+		return usageErrorf("--dst-mac %q: want the hardware address to send to, such as the next router's: ip neigh show dev %s", l.dstMAC, l.dev)
+	}
+	return nil
+}
+
+// replayOnDevice sends the trace out of a device.
+func replayOnDevice(ctx context.Context, s *streams, o *replayOptions, in *input, rep *replayReport) (err error) {
+	trace, err := in.file()
+	if err != nil {
+		return err
+	}
+	defer trace.Close()
+	t := &inject.Task{Selection: o.sel, Timer: replay.Timer(o.liveOnly.timer), CPUs: o.liveOnly.cpus}
+	rep.Mode, rep.Link = "device "+o.liveOnly.dev, ""
+	rep.Report, err = inject.SendOn(ctx, t, o.liveOnly.dev, o.liveOnly.mac, func() (*traces.Reader, error) { return inject.OpenTrace(trace) })
+	if err != nil {
+		return err
+	}
+	return finishReplay(s, o, rep)
+}
+
+// finishReplay prints the report of packets really sent.
+func finishReplay(s *streams, o *replayOptions, rep *replayReport) error {
+	rep.Notes, rep.Report.Notes = append(rep.Notes, rep.Report.Notes...), nil
+	if err := writeReplay(s, o, rep); err != nil {
+		return err
+	}
+	switch n := rep.Balance.Unexplained; {
+	case n != 0:
+		return fmt.Errorf("%d packets are unexplained", n)
+	case rep.Interrupted:
+		return &exitError{exitInterrupted, errors.New("interrupted")}
 	}
 	return nil
 }
@@ -95,8 +153,8 @@ func replayLive(ctx context.Context, s *streams, o *replayOptions, in *input, re
 		if err != nil {
 			return err
 		}
-		defer out.Close()
-		files.Outcome = out
+		defer out.close()
+		files.Outcome = out.File
 	}
 	rep.Report, err = inject.Run(ctx, t, payload, files, o.liveOnly.compare)
 	if err != nil {
@@ -105,18 +163,12 @@ func replayLive(ctx context.Context, s *streams, o *replayOptions, in *input, re
 	if rep.Run == nil {
 		return context.Canceled
 	}
-	rep.Notes, rep.Report.Notes = append(rep.Notes, rep.Report.Notes...), nil
-	if err := writeReplay(s, o, rep); err != nil {
-		return err
-	}
-	if n := rep.Balance.Unexplained; n != 0 {
-		return fmt.Errorf("%d packets are unexplained", n)
-	}
-	return nil
+	return finishReplay(s, o, rep)
 }
 
-// openReplayOutput empties the file for the outcome, unless it is the trace.
-func openReplayOutput(name string, trace *os.File) (*os.File, error) {
+// openReplayOutput opens the file for the outcome, unless it is the trace. It is
+// emptied when there is something to write.
+func openReplayOutput(name string, trace *os.File) (*output, error) {
 	in, err1 := trace.Stat()
 	out, err2 := os.Stat(name)
 	if err1 == nil && err2 == nil && os.SameFile(in, out) {
@@ -125,11 +177,11 @@ func openReplayOutput(name string, trace *os.File) (*os.File, error) {
 	if err2 == nil && !out.Mode().IsRegular() {
 		return nil, usageErrorf("-o %s: not a file: choose another name", name)
 	}
-	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o666)
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o666)
 	if err != nil {
 		return nil, usageErrorf("-o: %w", err)
 	}
-	return f, nil
+	return &output{File: f, created: err2 != nil}, nil
 }
 
 // file is the input as a file that other processes can read, too.

@@ -13,6 +13,9 @@ import (
 
 // writeReplayWords prints the report for people.
 func writeReplayWords(w io.Writer, r *replayReport, flows int) error {
+	if r.Run == nil {
+		return writeDeviceWords(w, r)
+	}
 	run := &report.Report{
 		Format: r.Format, Trace: r.Trace, Loop: r.Loop, GSO: r.GSO, Seed: r.Seed, Link: r.Link, Notes: r.Notes, Runs: []*report.Run{r.Run},
 	}
@@ -27,7 +30,7 @@ func writeReplayWords(w io.Writer, r *replayReport, flows int) error {
 	}
 	b := &strings.Builder{}
 	b.WriteByte('\n')
-	balanceWords(b, &r.Balance)
+	balanceWords(b, &r.Balance, r.Interrupted)
 	latenessWords(b, r.Report)
 	if r.Comparison != nil {
 		differenceWords(b, "simulated from the arrivals", &r.Comparison.Arrivals)
@@ -43,12 +46,31 @@ func writeReplayWords(w io.Writer, r *replayReport, flows int) error {
 	return err
 }
 
+// writeDeviceWords prints what left by a device.
+func writeDeviceWords(w io.Writer, r *replayReport) error {
+	b := &strings.Builder{}
+	fmt.Fprintf(b, "%s, %s, gso %s, speed %s\n", r.Trace, r.Mode, r.GSO, r.Speed)
+	for _, n := range r.Notes {
+		fmt.Fprintf(b, "note: %s\n", n)
+	}
+	fmt.Fprintf(b, "%d of %d packets sent; the device counts %d\n", r.Balance.Sent, r.Balance.Packets, r.Device.TxPackets)
+	reasonLine(b, "unsendable", r.Balance.Unsendable)
+	reasonLine(b, "refused by the kernel", r.Balance.SendErrors)
+	latenessWords(b, r.Report)
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
 // balanceWords prints where every packet went.
-func balanceWords(b *strings.Builder, n *inject.Balance) {
+func balanceWords(b *strings.Builder, n *inject.Balance, interrupted bool) {
 	fmt.Fprintf(b, "live: %d sent = %d delivered + %d dropped by the scheduler + %d lost; %d unexplained\n",
 		n.Sent, n.Delivered, n.Dropped, n.Lost.Sum(), n.Unexplained)
 	reasonLine(b, "dropped", n.DropsByReason)
 	l := &n.Lost
+	unfinished := "were still held at the end: raise --drain"
+	if interrupted {
+		unfinished = "were still held at the interrupt"
+	}
 	for _, c := range []struct {
 		n    uint64
 		what string
@@ -58,7 +80,7 @@ func balanceWords(b *strings.Builder, n *inject.Balance) {
 		{l.RcvBuf, "did not fit the queue's receive buffer: raise --rcvbuf"},
 		{l.QueueFull, "found the queue full: raise --maxlen"},
 		{l.Flushed, "were given up by the kernel before their verdict: a rule or device went away"},
-		{l.Unfinished, "were still held at the end: raise --drain"},
+		{l.Unfinished, unfinished},
 		{l.Unscheduled, "passed unscheduled at the end"},
 		{l.Unrecorded, "passed without a record: the disk was too slow"},
 		{l.Released, "were let go, but lost behind the queue"},
@@ -96,6 +118,9 @@ func latenessWords(b *strings.Builder, r *inject.Report) {
 		what string
 		h    *inject.Histogram
 	}{{"sent", &r.Injection}, {"released", &r.Release}, {"delivered", &r.Delivery}} {
+		if h.h.Count == 0 {
+			continue
+		}
 		fmt.Fprintf(b, "  %-10s %10s %10s %10s\n", h.what, nanos(h.h.P50), nanos(h.h.P99), nanos(h.h.Max))
 	}
 	fmt.Fprintf(b, "drift: the last packet left %s late after %.3f s\n", nanos(r.DriftNs), float64(r.SpanNs)/1e9)

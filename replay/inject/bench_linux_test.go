@@ -112,7 +112,7 @@ func writePcap(b *testing.B, trace, name string) {
 		b.Fatal(err)
 	}
 	defer in.Close()
-	feed, err := NewFeed(func() (*traces.Reader, error) { return openTrace(in) }, Selection{})
+	feed, err := NewFeed(func() (*traces.Reader, error) { return OpenTrace(in) }, Selection{})
 	if err != nil {
 		b.Fatal(err)
 	}

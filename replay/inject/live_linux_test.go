@@ -213,7 +213,7 @@ func (l *live) verify(t *testing.T, name string) {
 	if l.verified, err = replay.Verify(r); err != nil || l.verified.Divergence != nil || !l.verified.Complete {
 		t.Errorf("verify: %+v, %v", l.verified, err)
 	}
-	if r, err = openTrace(f); err != nil {
+	if r, err = OpenTrace(f); err != nil {
 		t.Fatal(err)
 	}
 	r.OnEvent(func(e traces.Event) { l.events[e.Kind] += max(e.Count, 1) })

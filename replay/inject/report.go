@@ -72,7 +72,7 @@ func (s *spread) histogram() Histogram {
 // Report is the outcome of a live replay.
 type Report struct {
 	// Run is the scheduler's, as a simulation has it.
-	Run     *report.Run `json:"run"`
+	Run     *report.Run `json:"run,omitempty"`
 	Balance Balance     `json:"balance"`
 	// Injection is from when a packet was due to when the kernel had taken it;
 	// Release from when a verdict was due to when the kernel had it. In ns.
@@ -86,7 +86,9 @@ type Report struct {
 	DriftNs int64 `json:"drift_ns"`
 	SpanNs  int64 `json:"span_ns"`
 	// Retries are sends repeated because the kernel had no room.
-	Retries     uint64        `json:"send_retries"`
+	Retries uint64 `json:"send_retries"`
+	// Device is what the device has counted, where packets went out of one.
+	Device      *Device       `json:"device,omitempty"`
 	Live        record.Counts `json:"queue"`
 	Interrupted bool          `json:"interrupted,omitempty"`
 	Notes       []string      `json:"notes,omitempty"`

@@ -3,6 +3,7 @@ package inject
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"time"
 
@@ -46,7 +47,7 @@ type routerEnd struct {
 // run binds the queue, schedules until the end and notes every arrival.
 func (r *routerEnd) run(ctx context.Context) (err error) {
 	t := r.task
-	tr, err := openTrace(r.lab.Files[traceFile])
+	tr, err := OpenTrace(r.lab.Files[traceFile])
 	if err != nil {
 		return err
 	}
@@ -64,6 +65,9 @@ func (r *routerEnd) run(ctx context.Context) (err error) {
 	live, err := replay.NewLive(q, r.options(clock, recorded))
 	if err != nil {
 		return err
+	}
+	if err := r.lab.Files[outcomeFile].Truncate(0); err != nil {
+		return fmt.Errorf("empty the outcome: %w", err)
 	}
 	w, err := traces.NewWriter(r.lab.Files[outcomeFile], r.header(clock, recorded, q.RcvBuf()), traces.WriterOptions{})
 	if err != nil {

@@ -27,6 +27,7 @@ type Files struct {
 type run struct {
 	task  *Task
 	files []*os.File
+	temp  []*os.File // those of files that are ours
 	rep   Report
 	inj   *spread
 	rel   *spread
@@ -72,17 +73,15 @@ func (r *run) open(f Files) error {
 		if err != nil {
 			return fmt.Errorf("make a temporary file: %w", err)
 		}
-		r.files[i] = tmp
+		r.files[i], r.temp = tmp, append(r.temp, tmp)
 	}
 	return nil
 }
 
 // close closes the temporary files; the caller's are theirs.
 func (r *run) close() {
-	for i, f := range r.files {
-		if f != nil && i != traceFile {
-			_ = f.Close()
-		}
+	for _, f := range r.temp {
+		_ = f.Close()
 	}
 }
 
@@ -144,7 +143,7 @@ func (r *run) join(give func(*Fate) error) (Stray, error) {
 	sent, err1 := r.section(sentFile)
 	arrivals, err2 := r.section(arrivalsFile)
 	received, err3 := r.section(receivedFile)
-	outcome, err4 := openTrace(r.files[outcomeFile])
+	outcome, err4 := OpenTrace(r.files[outcomeFile])
 	if err := errors.Join(err1, err2, err3, err4); err != nil {
 		return Stray{}, fmt.Errorf("read what was noted: %w", err)
 	}
@@ -174,7 +173,7 @@ func (r *run) measure(f *Fate) {
 // compare simulates what arrived and what was recorded, and compares both with
 // what was delivered.
 func (r *run) compare(c *comparer) (*Comparison, error) {
-	outcome, err := openTrace(r.files[outcomeFile])
+	outcome, err := OpenTrace(r.files[outcomeFile])
 	if err != nil {
 		return nil, err
 	}
@@ -182,7 +181,7 @@ func (r *run) compare(c *comparer) (*Comparison, error) {
 	if err != nil {
 		return nil, err
 	}
-	feed, err := NewFeed(func() (*traces.Reader, error) { return openTrace(r.files[traceFile]) }, r.task.Selection)
+	feed, err := NewFeed(func() (*traces.Reader, error) { return OpenTrace(r.files[traceFile]) }, r.task.Selection)
 	if err != nil {
 		return nil, err
 	}

@@ -65,7 +65,7 @@ func Source(t *Task) netns.End {
 		if len(e.Files) != taskFiles {
 			return nil, errors.New("read the lab's task: files are missing")
 		}
-		s, err := openSource(t, e.Link, e.HardwareAddr, func() (*traces.Reader, error) { return openTrace(e.Files[traceFile]) }, e.Files[sentFile])
+		s, err := openSource(t, e.Link, e.HardwareAddr, func() (*traces.Reader, error) { return OpenTrace(e.Files[traceFile]) }, e.Files[sentFile])
 		if err != nil {
 			return nil, err
 		}
@@ -117,8 +117,8 @@ const gcMemory = 256 << 20
 
 // run sends everything, or until ctx is done, and completes the log.
 func (s *source) run(ctx context.Context) error {
-	debug.SetGCPercent(-1)
-	debug.SetMemoryLimit(gcMemory)
+	percent, memory := debug.SetGCPercent(-1), debug.SetMemoryLimit(gcMemory)
+	defer func() { debug.SetGCPercent(percent); debug.SetMemoryLimit(memory) }()
 	stop := context.AfterFunc(ctx, func() { s.pace.stop.Store(true) })
 	defer stop()
 	ready := make(chan struct{})

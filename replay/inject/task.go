@@ -46,9 +46,9 @@ const (
 	taskFiles
 )
 
-// openTrace opens the trace in f from its front, whatever f's offset, which
+// OpenTrace opens the trace in f from its front, whatever f's offset, which
 // other processes share.
-func openTrace(f *os.File) (*traces.Reader, error) {
+func OpenTrace(f *os.File) (*traces.Reader, error) {
 	st, err := f.Stat()
 	if err != nil {
 		return nil, fmt.Errorf("open the trace: %w", err)
