@@ -61,6 +61,11 @@ func TestMain(m *testing.M) {
 	if code, ours := netns.Hidden(os.Args, roles); ours {
 		os.Exit(code)
 	}
+	// Under the race detector every process of a lab would sleep for a second
+	// before it exits.
+	if err := os.Setenv("GORACE", "atexit_sleep_ms=1"); err != nil {
+		panic(err)
+	}
 	if task := os.Getenv("UQ_TEST_SUPERVISOR"); task != "" {
 		os.Exit(superviseForTest(task))
 	}
@@ -83,6 +88,8 @@ func startFault(name string) (stop func()) {
 		switch name {
 		case "flush":
 			flushQueues(done)
+		case "stop":
+			_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP) // until the test continues it
 		case "out-down", "in-down":
 			flap(map[string]string{"out-down": routerOut, "in-down": routerIn}[name])
 		}
@@ -326,14 +333,20 @@ func TestLiveLinkDown(t *testing.T) {
 func TestLiveStopped(t *testing.T) {
 	token := mark(t)
 	go func() {
-		time.Sleep(600 * time.Millisecond)
-		for _, pid := range processes(token, "__lab-router") {
-			_ = syscall.Kill(pid, syscall.SIGSTOP)
-			time.Sleep(time.Second)
-			_ = syscall.Kill(pid, syscall.SIGCONT)
+		for t.Context().Err() == nil {
+			for _, pid := range processes(token, "__lab-router") {
+				if stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)); bytes.Contains(stat, []byte(") T ")) {
+					time.Sleep(time.Second)
+					_ = syscall.Kill(pid, syscall.SIGCONT)
+					return
+				}
+			}
+			time.Sleep(10 * time.Millisecond)
 		}
 	}()
-	l := runLive(t, corpusFile(t, "udp.zst"), defaultTask("12mbit"), true)
+	task := defaultTask("12mbit")
+	task.Fault = "stop"
+	l := runLive(t, corpusFile(t, "udp.zst"), task, true)
 	if l.Release.Max < int64(500*time.Millisecond) {
 		t.Errorf("released at most %v late: the router was not stopped", time.Duration(l.Release.Max))
 	}
