@@ -45,7 +45,7 @@ const defaultDrain = 10 * time.Second
 func (l *liveOptions) flags(f *pflag.FlagSet) {
 	f.StringVarP(&l.output, "output", "o", "", "live: trace of what happened to write, replacing what is there")
 	f.StringVar(&l.timer, "timer", string(replay.Hybrid), "live: how to wait: sleep, hybrid (sleep, then poll for 100us) or spin (poll: costs a core)")
-	f.StringVar(&l.cpu, "cpu", "", "live: CPUs to pin the sending and the scheduling loop to, as 0,1")
+	f.StringVar(&l.cpu, "cpu", "auto", "live: CPUs to pin the sending and the scheduling loop to, as 0,1; auto: two, unless --timer sleep; none")
 	f.BoolVar(&l.compare, "compare", false, "live: compare with simulations, packet by packet (takes about 50 bytes of memory a packet)")
 	f.IntVar(&l.maxLen, "maxlen", 0, "live: the kernel queue's limit in packets (0: the default of uq record)")
 	f.IntVar(&l.rcvBuf, "rcvbuf", 0, "live: socket receive buffer to ask for, in bytes (0: the default of uq record)")
@@ -70,13 +70,22 @@ func (l *liveOptions) validate() error {
 	case l.drain < 0 || l.drain > 10*time.Minute:
 		return usageErrorf("--drain %s: want 0 to 10m", l.drain)
 	}
-	if err := l.validateDevice(); err != nil || l.cpu == "" {
+	if err := l.validateDevice(); err != nil {
 		return err
+	}
+	switch l.cpu {
+	case "none":
+		return nil
+	case "auto":
+		if l.timer != string(replay.Sleep) {
+			l.cpus = inject.DefaultCPUs()
+		}
+		return nil
 	}
 	for _, w := range strings.Split(l.cpu, ",") {
 		n, err := strconv.Atoi(w)
 		if err != nil || n < 0 || n > 1023 || len(l.cpus) == 2 {
-			return usageErrorf("--cpu %q: want one or two CPU numbers, as 0 or 0,1", l.cpu)
+			return usageErrorf("--cpu %q: want one or two CPU numbers, as 0 or 0,1, or auto or none", l.cpu)
 		}
 		l.cpus = append(l.cpus, n)
 	}

@@ -26,5 +26,8 @@ func SendOn(context.Context, *Task, string, net.HardwareAddr, func() (*traces.Re
 	return nil, errLinux
 }
 
+// DefaultCPUs needs Linux.
+func DefaultCPUs() []int { return nil }
+
 // Roles needs Linux.
 func Roles(*Task) netns.Roles { return netns.Roles{} }

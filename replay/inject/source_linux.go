@@ -19,8 +19,8 @@ import (
 const (
 	// sourcePage is how many packets are prepared at once, and sourcePages how
 	// many pages there are: what may be ready before it is due.
-	sourcePage  = 256
-	sourcePages = 64
+	sourcePage  = 32
+	sourcePages = 512
 	// lead is from the moment all is ready until the first packet is due.
 	lead = 20 * time.Millisecond
 	// settle is how long the source waits after its last packet: until it has

@@ -84,3 +84,20 @@ func counter(name, value string) uint64 {
 	}
 	return 0
 }
+
+// DefaultCPUs are processors for two loops that poll: as far apart as there
+// are, so that they share neither a CPU nor, mostly, a core. Where there is
+// only one there are none.
+func DefaultCPUs() []int {
+	var set unix.CPUSet
+	if unix.SchedGetaffinity(0, &set) != nil || set.Count() < 2 {
+		return nil
+	}
+	var cpus []int
+	for i := range len(set) * strconv.IntSize {
+		if set.IsSet(i) {
+			cpus = append(cpus, i)
+		}
+	}
+	return []int{cpus[0], cpus[len(cpus)-1]}
+}
