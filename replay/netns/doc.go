@@ -32,6 +32,9 @@
 // a user's command leaves in the background are ended when the lab ends in
 // order; after a SIGKILL of uq they live on, cut off from any network.)
 //
+// With Config.Wire the same three processes make a [Wire]: no addresses, and
+// whatever packet the program's own source sends passes the queue to its sink.
+//
 // A program that calls [Run] or [Available] must call [Hidden] first thing in
 // main.
 package netns

@@ -1,0 +1,43 @@
+package replay
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/uqtool/uq/sim/pkt"
+	"github.com/uqtool/uq/traces"
+)
+
+// TestDrain ends a run with packets held: they still leave at their times, as
+// far as the drain goes.
+func TestDrain(t *testing.T) {
+	const n = 200
+	conf := traces.Scheduler{Qdisc: "pfifo", Link: "rate 1mbit delay 5ms"}
+	for _, c := range []struct {
+		drain time.Duration
+		all   bool
+	}{{time.Minute, true}, {20 * time.Millisecond, false}} {
+		var cause error
+		s := play(t, conf, LiveOptions{Drain: func(why error) time.Duration { cause = why; return c.drain }}, func(s *session) {
+			s.burst(newTraffic(t, 1), n, 10*time.Microsecond)
+			time.Sleep(time.Millisecond)
+		})
+		if s.err != nil || cause != context.Canceled {
+			t.Fatalf("%v, asked with %v", s.err, cause)
+		}
+		if all := s.result.Unfinished == 0; all != c.all || s.result.Packets != n {
+			t.Errorf("drain %s: %d of %d packets unfinished", c.drain, s.result.Unfinished, s.result.Packets)
+		}
+		if !c.all && (s.result.Horizon < pkt.Time(c.drain) || s.result.Horizon > pkt.Time(c.drain+100*time.Millisecond)) {
+			t.Errorf("drain %s ended at %v", c.drain, s.result.Horizon)
+		}
+		v, err := verify(t, s.trace.Bytes())
+		if err != nil || v.Divergence != nil || v.Undecided != s.result.Unfinished {
+			t.Errorf("drain %s: %+v, %v", c.drain, v, err)
+		}
+		if c.all && v.Decisions != n {
+			t.Errorf("drain %s: %d decisions of %d packets", c.drain, v.Decisions, n)
+		}
+	}
+}
