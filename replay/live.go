@@ -39,6 +39,9 @@ func ParseTimer(s string) (Timer, error) {
 	return "", fmt.Errorf("timer %q: want sleep, hybrid or spin", s)
 }
 
+// DefaultFlows is how many flows a live report lists.
+const DefaultFlows = 256
+
 // spinBefore is how long before a due time Hybrid stops sleeping: more than a
 // kernel timer usually oversleeps.
 const spinBefore = 100 * time.Microsecond
@@ -58,7 +61,7 @@ type LiveOptions struct {
 	CEMark uint32
 	// Timer is how to wait; Hybrid when empty.
 	Timer Timer
-	// Flows is how many flows the report tells apart; 0 is report.DefaultFlows.
+	// Flows is how many flows the report lists; 0 is DefaultFlows.
 	Flows int
 	// Packets ends the run after so many arrivals; 0 has no limit.
 	Packets uint64
@@ -124,11 +127,11 @@ func NewLive(q record.Queue, opt LiveOptions) (*Live, error) {
 		opt.Timer = Hybrid
 	}
 	if opt.Flows == 0 {
-		opt.Flows = report.DefaultFlows
+		opt.Flows = DefaultFlows
 	}
 	l := &Live{
 		q: q, opt: opt, dec: decode.New(opt.MTU), flows: map[pkt.FlowKey]*pkt.Flow{},
-		collector: report.NewCollector(opt.Flows), lateness: hdrhistogram.New(1, int64(time.Minute), 3),
+		collector: report.NewCollector(), lateness: hdrhistogram.New(1, int64(time.Minute), 3),
 	}
 	port, err := NewPort(opt.Scheduler, egress.Tee(l.collector, (*decisions)(l)), &l.pool)
 	l.port = port
@@ -150,7 +153,7 @@ func (l *Live) Run(ctx context.Context, w *traces.Writer) (Result, error) {
 	}
 	counts, werr := l.log.close(end)
 	l.result.Counts, l.result.Segs, l.result.Why = counts, l.log.segs, end.Why
-	l.result.Run = report.NewRun(l.port, l.collector)
+	l.result.Run = report.NewRun(l.port, l.collector, l.opt.Flows)
 	l.result.Lateness = record.Distribute(l.lateness)
 	l.result.Horizon = l.port.Now()
 	return l.result, errors.Join(err, werr)

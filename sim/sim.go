@@ -15,25 +15,53 @@ type Source interface {
 	Next(p *pkt.Packet) (ok bool, err error)
 }
 
+// Lane is a port with the pool its packets come from.
+type Lane struct {
+	Port *egress.Port
+	Pool *pkt.Pool
+}
+
 // Run drives port with src's arrivals until the last packet has left, and
-// returns the number of arrivals. The time of an arrival is its Packet.Arrival,
-// which must not run back. An error of src ends the arrivals; what arrived is
-// still served.
+// returns the number of arrivals: RunAll with one lane.
 func Run(src Source, port *egress.Port, pool *pkt.Pool) (arrivals uint64, err error) {
-	last := port.Now()
+	return RunAll(src, []Lane{{port, pool}})
+}
+
+// RunAll drives every lane with the same arrivals, reading src once, until the
+// last packet has left each. The lanes share nothing but Flows.
+//
+// The time of an arrival is its Packet.Arrival, which must not run back nor be
+// negative. An error of src ends the arrivals; what arrived is still served.
+func RunAll(src Source, lanes []Lane) (arrivals uint64, err error) {
+	first, rest := lanes[0], lanes[1:]
+	last := first.Port.Now()
 	for {
-		p := pool.Get()
+		p := first.Pool.Get()
 		ok, err := src.Next(p)
 		if ok && p.Arrival < last {
-			ok, err = false, fmt.Errorf("packet %d arrives at %v, before its predecessor at %v", p.ID, p.Arrival, last)
+			ok, err = false, runsBack(p, last, arrivals)
 		}
 		if !ok {
-			pool.Put(p)
-			port.Drain()
+			first.Pool.Put(p)
+			for _, l := range lanes {
+				l.Port.Drain()
+			}
 			return arrivals, err
 		}
 		last = p.Arrival
-		port.Enqueue(p.Arrival, p)
+		for _, l := range rest {
+			q := l.Pool.Get()
+			*q = *p
+			l.Port.Enqueue(last, q)
+		}
+		first.Port.Enqueue(last, p)
 		arrivals++
 	}
+}
+
+func runsBack(p *pkt.Packet, last pkt.Time, arrivals uint64) error {
+	if arrivals == 0 {
+		return fmt.Errorf("packet %d arrives at %v, before the run begins at %v", p.ID, p.Arrival, last)
+	}
+	return fmt.Errorf("packet %d arrives at %v, before its predecessor at %v", p.ID, p.Arrival, last)
 }

@@ -25,7 +25,7 @@ type rig struct {
 
 func newRig(t testing.TB, qdisc, lnk string, sink func(egress.Sink) egress.Sink) *rig {
 	t.Helper()
-	r := &rig{pool: &pkt.Pool{}, c: report.NewCollector(64)}
+	r := &rig{pool: &pkt.Pool{}, c: report.NewCollector()}
 	l, err := link.New(lnk)
 	if err != nil {
 		t.Fatal(err)
@@ -239,6 +239,34 @@ func TestRun(t *testing.T) {
 		if r.pool.Out() != 0 || r.c.Total.DeliveredPackets != c.n {
 			t.Errorf("%s: %d packets out, %d delivered", c.name, r.pool.Out(), r.c.Total.DeliveredPackets)
 		}
+	}
+}
+
+// TestRunAll checks that lanes driven together decide as each alone, and that a
+// backlog no link will ever send does not break the run.
+func TestRunAll(t *testing.T) {
+	qdiscs := []string{"pfifo limit 20", "fq_codel target 1ms", "codel"}
+	var lanes []sim.Lane
+	var rigs, alone []*rig
+	for _, q := range qdiscs {
+		r, a := newRig(t, q, "rate 50mbit", nil), newRig(t, q, "rate 50mbit", nil)
+		rigs, alone = append(rigs, r), append(alone, a)
+		lanes = append(lanes, sim.Lane{Port: r.port, Pool: r.pool})
+		if _, err := sim.Run(newMemory(20000), a.port, a.pool); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n, err := sim.RunAll(newMemory(20000), lanes); n != 20000 || err != nil {
+		t.Fatalf("%d arrivals, %v", n, err)
+	}
+	for i, r := range rigs {
+		if got, want := r.c.Digest.String(), alone[i].c.Digest.String(); got != want || r.pool.Out() != 0 {
+			t.Errorf("%s: digest %s, alone %s; %d packets out", qdiscs[i], got, want, r.pool.Out())
+		}
+	}
+	slow := newRig(t, "pfifo limit 100000", "rate 1bit", nil)
+	if _, err := sim.Run(newMemory(50000), slow.port, slow.pool); err != nil || slow.c.Total.DeliveredPackets != 50000 {
+		t.Errorf("%v, %d delivered", err, slow.c.Total.DeliveredPackets)
 	}
 }
 

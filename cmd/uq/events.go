@@ -5,29 +5,54 @@ import (
 	"encoding/json"
 	"io"
 	"strconv"
+	"strings"
 
 	"github.com/uqtool/uq/sim/egress"
 	"github.com/uqtool/uq/sim/pkt"
 )
 
-// eventWriter prints each event of a port on a line of its own: as words, or as
-// a JSON object.
+// eventOutput is where the events of one or more ports go, a line each: as words,
+// or as JSON objects. With several ports each line of words begins with its
+// qdisc's kind.
 //
 //	0.120000000 drop 17 aqm len 1514 sojourn 0.114000000 tcp 10.0.1.2:4000>10.0.2.2:80
-type eventWriter struct {
+type eventOutput struct {
 	w     *bufio.Writer
 	json  bool
-	qdisc string
-	line  []byte
+	named bool
 }
 
-// newEventWriter names the qdisc first, in a line of its own.
-func newEventWriter(w io.Writer, asJSON bool, qdisc string) *eventWriter {
-	e := &eventWriter{w: bufio.NewWriterSize(w, 64<<10), json: asJSON, qdisc: qdisc}
-	if !asJSON {
-		e.w.WriteString("# qdisc " + qdisc + "\n")
+func newEventOutput(w io.Writer, asJSON, named bool) *eventOutput {
+	return &eventOutput{w: bufio.NewWriterSize(w, 64<<10), json: asJSON, named: named}
+}
+
+// flush reports the first error any write met; nil has nothing to flush.
+func (o *eventOutput) flush() error {
+	if o == nil {
+		return nil
+	}
+	return o.w.Flush()
+}
+
+// sink is one qdisc's way to o.
+func (o *eventOutput) sink(qdisc string) *eventWriter {
+	e := &eventWriter{w: o.w, json: o.json, qdisc: qdisc}
+	if !o.json {
+		o.w.WriteString("# qdisc " + qdisc + "\n")
+		if o.named {
+			e.prefix = strings.Fields(qdisc)[0] + " "
+		}
 	}
 	return e
+}
+
+// eventWriter is a Sink that prints.
+type eventWriter struct {
+	w      *bufio.Writer
+	json   bool
+	qdisc  string
+	prefix string
+	line   []byte
 }
 
 // Event implements egress.Sink.
@@ -42,7 +67,7 @@ func (e *eventWriter) Event(ev egress.Event) {
 
 func (e *eventWriter) asWords(ev egress.Event) {
 	p := ev.Packet
-	b := ev.Time.Append(e.line[:0])
+	b := ev.Time.Append(append(e.line[:0], e.prefix...))
 	b = append(b, ' ')
 	b = append(b, ev.Kind.String()...)
 	b = append(b, ' ')
@@ -83,6 +108,3 @@ func (e *eventWriter) asJSON(ev egress.Event) {
 	}
 	e.line = append(b, '\n')
 }
-
-// flush reports the first error any write met.
-func (e *eventWriter) flush() error { return e.w.Flush() }

@@ -161,12 +161,12 @@ func runReplay(ctx context.Context, s *streams, o *replayOptions) error {
 	if err := o.validate(); err != nil {
 		return err
 	}
-	in, err := openInput(s, o.trace, true)
+	in, err := openInput(ctx, s, o.trace, true)
 	if err != nil {
 		return err
 	}
 	defer in.close()
-	head, err := in.reader()
+	head, err := in.reader(false)
 	if err != nil {
 		return err
 	}
@@ -201,7 +201,7 @@ func replaySimulated(ctx context.Context, s *streams, o *replayOptions, in *inpu
 		}
 	}()
 	feed, err := inject.NewFeed(func() (*traces.Reader, error) {
-		tr, err := in.reader()
+		tr, err := in.reader(false)
 		if err != nil {
 			return nil, err
 		}
@@ -214,7 +214,7 @@ func replaySimulated(ctx context.Context, s *streams, o *replayOptions, in *inpu
 	if err != nil {
 		return err
 	}
-	c, pool := report.NewCollector(report.DefaultFlows), &pkt.Pool{}
+	c, pool := report.NewCollector(), &pkt.Pool{}
 	port, err := replay.NewPort(o.scheduler(), c, pool)
 	if err != nil {
 		return err
@@ -228,7 +228,7 @@ func replaySimulated(ctx context.Context, s *streams, o *replayOptions, in *inpu
 		rep.Notes = append(rep.Notes, damage.Error())
 		err = damagedErrorf("%s: %w", in.name, damage)
 	}
-	rep.Report = &inject.Report{Run: report.NewRun(port, c)}
+	rep.Report = &inject.Report{Run: report.NewRun(port, c, replay.DefaultFlows)}
 	return errors.Join(writeReplay(s, o, rep), err)
 }
 

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"strings"
-	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -32,7 +31,12 @@ type simOptions struct {
 	flows  int
 	json   bool
 	events bool
+	// salvage goes on after damage in the middle of the trace.
+	salvage bool
 }
+
+// jsonFlows is how many flows a JSON report lists unless told otherwise.
+const jsonFlows = 256
 
 func newSimCmd(s *streams) *cobra.Command {
 	var o simOptions
@@ -54,6 +58,9 @@ trace's header states is used.`,
 			if len(args) > 0 {
 				o.trace = args[0]
 			}
+			if o.json && !cmd.Flags().Changed("flows") {
+				o.flows = jsonFlows
+			}
 			return runSim(cmd.Context(), s, o)
 		},
 	}
@@ -62,7 +69,8 @@ trace's header states is used.`,
 	f.StringVar(&o.link, "link", "", `link behind the scheduler: "rate RATE [delay TIME] [overhead BYTES]" or "unlimited [delay TIME]"`)
 	f.Uint64Var(&o.seed, "seed", 1, "key of the flow hash and of all randomness")
 	f.StringVar(&o.gso, "gso", "whole", "super-packets: whole, as recorded, or split into the packets on the wire")
-	f.IntVar(&o.flows, "flows", 12, "flows to print, the largest first")
+	f.IntVar(&o.flows, "flows", 12, fmt.Sprintf("flows to list, the largest first (with --json %d)", jsonFlows))
+	f.BoolVar(&o.salvage, "salvage", false, "go on after damage in the middle of the trace")
 	f.BoolVar(&o.json, "json", false, "print the report, or with --events each event, as JSON on standard output")
 	f.BoolVar(&o.events, "events", false, "print every decision on standard output, the report on standard error")
 	return cmd
@@ -92,25 +100,25 @@ func runSim(ctx context.Context, s *streams, o simOptions) error {
 	if o.flows < 0 {
 		return usageErrorf("--flows %d: want 0 or more", o.flows)
 	}
-	in, err := openInput(s, o.trace, len(o.qdiscs) > 1)
+	in, err := openInput(ctx, s, o.trace, false)
 	if err != nil {
 		return err
 	}
 	defer in.close()
-	head, err := in.reader()
+	tr, err := in.reader(o.salvage)
 	if err != nil {
 		return err
 	}
-	defer head.close()
+	defer tr.close()
 	if o.link == "" {
-		if o.link = headerLink(head.Header()); o.link == "" {
+		if o.link = headerLink(tr.Header()); o.link == "" {
 			return usageErrorf("%s states no bottleneck: say what link to simulate, for example --link \"rate 20mbit\"", in.name)
 		}
 	}
 	if _, err := link.New(o.link); err != nil {
 		return usageErrorf("--link: %w", err)
 	}
-	return simulate(ctx, s, o, in, head)
+	return simulate(ctx, s, o, in, tr)
 }
 
 // headerLink is the link a trace was recorded behind or scheduled with: its
@@ -132,84 +140,58 @@ func headerLink(h traces.Header) string {
 	return strings.Join(keep, " ")
 }
 
-// simulate runs each qdisc over the trace: at once on as many cores as there
-// are, but one after the other when their events are printed.
-func simulate(ctx context.Context, s *streams, o simOptions, in *input, first *openTrace) error {
-	status := newStatus(s.err, in.size*int64(len(o.qdiscs)))
+// simulate runs all qdiscs over the trace, which is read once.
+func simulate(ctx context.Context, s *streams, o simOptions, in *input, tr *openTrace) error {
+	status := newStatus(s.err, in.size)
 	defer status.clear()
-	runs := make([]*report.Run, len(o.qdiscs))
-	errs := make([]error, len(o.qdiscs))
-	one := func(i int) {
-		tr := first
-		if i > 0 {
-			if tr, errs[i] = in.reader(); errs[i] != nil {
-				return
-			}
-			defer tr.close()
-		}
-		tr.onRead = status.add
-		runs[i], errs[i] = simulateOne(ctx, s, o, i, tr)
-	}
-	if o.events {
-		for i := range o.qdiscs {
-			one(i)
-		}
-	} else {
-		parallel(len(o.qdiscs), one)
-	}
-	status.clear()
-	var damage *traces.Damage
-	for _, err := range errs {
-		if err != nil && !errors.As(err, &damage) {
-			return err
-		}
-	}
-	return writeReport(s, o, in, runs, damage)
-}
-
-// parallel runs f(0..n-1), a few at a time.
-func parallel(n int, f func(int)) {
-	slots := make(chan struct{}, maxParallel())
-	var wg sync.WaitGroup
-	for i := range n {
-		wg.Go(func() {
-			slots <- struct{}{}
-			f(i)
-			<-slots
-		})
-	}
-	wg.Wait()
-}
-
-// simulateOne runs qdisc i. A damaged trace gives a result and its error.
-func simulateOne(ctx context.Context, s *streams, o simOptions, i int, tr *openTrace) (*report.Run, error) {
+	tr.onRead = status.add
 	src, err := traces.NewSource(tr.Reader, traces.SourceOptions{Seed: o.seed, Split: o.gso == "split"})
 	if err != nil {
-		return nil, err
+		return usageErrorf("%s: %w", in.name, err)
 	}
-	l, err := link.New(o.link)
-	if err != nil {
-		return nil, err
-	}
-	c := report.NewCollector(report.DefaultFlows)
-	var sink egress.Sink = c
-	var ev *eventWriter
+	var out *eventOutput
 	if o.events {
-		ev = newEventWriter(s.out, o.json, o.qdiscs[i])
-		sink = egress.Tee(c, ev)
+		out = newEventOutput(s.out, o.json, len(o.qdiscs) > 1)
 	}
-	pool := &pkt.Pool{}
-	port, err := egress.New(func(d sched.DropFunc) (sched.Scheduler, error) { return builtin.New(o.qdiscs[i], d) }, l, sink, pool)
+	lanes, collectors, err := o.lanes(out)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	_, err = sim.Run(&interruptible{ctx: ctx, src: src}, port, pool)
-	if ev != nil {
-		if werr := ev.flush(); werr != nil {
-			return nil, fmt.Errorf("write events: %w", werr)
+	_, err = sim.RunAll(&interruptible{ctx: ctx, src: src}, lanes)
+	status.clear()
+	if ferr := out.flush(); ferr != nil {
+		return fmt.Errorf("write events: %w", ferr)
+	}
+	var damage *traces.Damage
+	if err != nil && !errors.As(err, &damage) {
+		return err
+	}
+	runs := make([]*report.Run, len(lanes))
+	for i, l := range lanes {
+		runs[i] = report.NewRun(l.Port, collectors[i], o.flows)
+	}
+	return writeReport(s, o, in, tr.Header(), runs, damage)
+}
+
+// lanes makes a port with its collector for every qdisc.
+func (o *simOptions) lanes(out *eventOutput) (lanes []sim.Lane, cs []*report.Collector, err error) {
+	for _, q := range o.qdiscs {
+		l, err := link.New(o.link)
+		if err != nil {
+			return nil, nil, err
 		}
+		c, pool := report.NewCollector(), &pkt.Pool{}
+		var sink egress.Sink = c
+		if out != nil {
+			sink = egress.Tee(c, out.sink(q))
+		}
+		port, err := egress.New(func(d sched.DropFunc) (sched.Scheduler, error) { return builtin.New(q, d) }, l, sink, pool)
+		if err != nil {
+			return nil, nil, err
+		}
+		lanes, cs = append(lanes, sim.Lane{Port: port, Pool: pool}), append(cs, c)
 	}
-	return report.NewRun(port, c), err
+	return lanes, cs, nil
 }
 
 // interruptible is a Source that ends when ctx does.
@@ -227,7 +209,7 @@ func (s *interruptible) Next(p *pkt.Packet) (bool, error) {
 	return s.src.Next(p)
 }
 
-func writeReport(s *streams, o simOptions, in *input, runs []*report.Run, damage *traces.Damage) error {
+func writeReport(s *streams, o simOptions, in *input, h traces.Header, runs []*report.Run, damage *traces.Damage) error {
 	l, err := link.New(o.link)
 	if err != nil {
 		return err
@@ -235,6 +217,9 @@ func writeReport(s *streams, o simOptions, in *input, runs []*report.Run, damage
 	r := &report.Report{
 		Format: report.Format, Trace: in.name, Loop: report.OpenLoop, GSO: o.gso, Seed: o.seed,
 		Link: report.LinkLine(l), Runs: runs,
+	}
+	if c := h.Capture; c != nil && c.Direction == "both" {
+		r.Notes = append(r.Notes, "both directions were recorded: here they share one queue and one link")
 	}
 	if damage != nil {
 		r.Notes = append(r.Notes, damage.Error())
@@ -257,7 +242,7 @@ func writeReport(s *streams, o simOptions, in *input, runs []*report.Run, damage
 	return nil
 }
 
-// input is a trace that can be read several times.
+// input is a trace that can be opened, several times where that was asked for.
 type input struct {
 	name string
 	size int64
@@ -267,7 +252,7 @@ type input struct {
 
 // openInput finds the trace. Standard input is copied to a temporary file when
 // it must be read more than once.
-func openInput(s *streams, path string, again bool) (*input, error) {
+func openInput(ctx context.Context, s *streams, path string, again bool) (*input, error) {
 	switch {
 	case path == "":
 		data := corpus.Default()
@@ -276,14 +261,16 @@ func openInput(s *streams, path string, again bool) (*input, error) {
 		}}, nil
 	case path == "-" && again:
 		return spool(s.in)
-	case path == "-":
-		return &input{name: "standard input", open: func() (io.ReadCloser, error) { return io.NopCloser(s.in), nil }}, nil
 	}
-	st, err := os.Stat(path)
-	if err != nil {
+	in := &input{name: path, open: func() (io.ReadCloser, error) { return openTraceInput(ctx, s, path) }}
+	if path == "-" {
+		in.name = "standard input"
+	} else if st, err := os.Stat(path); err != nil {
 		return nil, usageErrorf("open trace: %w", err)
+	} else if st.Mode().IsRegular() {
+		in.size = st.Size()
 	}
-	return &input{name: path, size: st.Size(), open: func() (io.ReadCloser, error) { return os.Open(path) }}, nil
+	return in, nil
 }
 
 func spool(r io.Reader) (*input, error) {
@@ -323,15 +310,19 @@ func (t *openTrace) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (in *input) reader() (*openTrace, error) {
+func (in *input) reader(salvage bool) (*openTrace, error) {
 	f, err := in.open()
 	if err != nil {
-		return nil, fmt.Errorf("open trace: %w", err)
+		return nil, err
+	}
+	open := traces.NewReader
+	if salvage {
+		open = traces.Salvage
 	}
 	t := &openTrace{file: f}
-	if t.Reader, err = traces.NewReader(t); err != nil {
+	if t.Reader, err = open(t); err != nil {
 		f.Close()
-		return nil, usageErrorf("%s: %w", in.name, err)
+		return nil, traceError(in.name, err)
 	}
 	return t, nil
 }

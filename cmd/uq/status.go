@@ -4,14 +4,12 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime"
+
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/term"
 )
-
-func maxParallel() int { return runtime.GOMAXPROCS(0) }
 
 // status is a progress line on a terminal, and nothing elsewhere.
 type status struct {

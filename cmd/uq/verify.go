@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -35,19 +36,21 @@ when all agree in a trace that was cut: then up to its last arrival.`,
 		Example: `  uq record -o live.zst --lab --qdisc fq_codel --link "rate 20mbit"
   uq verify live.zst`,
 		Args: cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error { return runVerify(s, args[0], asJSON) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runVerify(cmd.Context(), s, args[0], asJSON)
+		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the result as JSON on standard output")
 	return cmd
 }
 
-func runVerify(s *streams, path string, asJSON bool) error {
-	in, err := openInput(s, path, false)
+func runVerify(ctx context.Context, s *streams, path string, asJSON bool) error {
+	in, err := openInput(ctx, s, path, false)
 	if err != nil {
 		return err
 	}
 	defer in.close()
-	tr, err := in.reader()
+	tr, err := in.reader(false)
 	if err != nil {
 		return err
 	}

@@ -98,23 +98,27 @@ func (l *Rate) Transmit(now pkt.Time, src Source, out Outcome) (pkt.Time, bool) 
 	if now != l.idle {
 		l.carry = 0 // a new busy period
 	}
-	free := now + l.airtime(p)
+	free := pkt.Horizon
+	if took := l.airtime(p); took < uint64(pkt.Horizon-now) {
+		free = now + pkt.Time(took)
+	}
 	l.idle = free
 	out.Deliver(free.Add(l.Delay), p)
 	return free, true
 }
 
-func (l *Rate) airtime(p *pkt.Packet) pkt.Time {
+// airtime is how long p occupies the link, in nanoseconds.
+func (l *Rate) airtime(p *pkt.Packet) uint64 {
 	n := max(int64(p.Len)+int64(l.Overhead)*int64(p.Segs), 0)
 	hi, lo := bits.Mul64(uint64(n)*8, 1e9)
 	lo, c := bits.Add64(lo, l.carry, 0)
 	hi += c
-	if hi >= l.BitsPerSec { // slower than one bit in centuries: never ends
-		return pkt.Never / 4
+	if hi >= l.BitsPerSec { // centuries
+		return 1 << 63
 	}
 	q, r := bits.Div64(hi, lo, l.BitsPerSec)
 	l.carry = r
-	return pkt.Time(q)
+	return q
 }
 
 // Kind implements Link.

@@ -90,6 +90,24 @@ func TestRateTimes(t *testing.T) {
 	}
 }
 
+// TestForever checks that a link too slow for the packet ends at the horizon
+// instead of overflowing.
+func TestForever(t *testing.T) {
+	l := &Rate{BitsPerSec: 1, Delay: time.Hour}
+	now := pkt.Time(5)
+	for range 5 {
+		f := &feed{packets: []*pkt.Packet{{Len: 2e9, Segs: 1}}}
+		free, busy := l.Transmit(now, f, f)
+		if !busy || free < now || free > pkt.Horizon || f.at[0] < free {
+			t.Fatalf("free %d, delivered %d", free, f.at[0])
+		}
+		now = free
+	}
+	if now != pkt.Horizon {
+		t.Errorf("ends at %v", now)
+	}
+}
+
 // TestIdleForgetsRemainder checks that the remainder lives only in a busy
 // period: shifting a later packet in time does not change how long it takes.
 func TestIdleForgetsRemainder(t *testing.T) {

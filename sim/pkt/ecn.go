@@ -47,16 +47,16 @@ const (
 	Threshold  Reason = 4 // ce_threshold: a mark by sojourn alone
 	LinkLoss   Reason = 5 // the link model lost it
 	Shutdown   Reason = 6 // still queued when the run ended
-	numReasons        = 7
+	NumReasons        = 7 // how many there are
 )
 
-var reasonNames = [numReasons]string{
+var reasonNames = [NumReasons]string{
 	"none", "overlimit", "overmemory", "aqm", "ce_threshold", "link_loss", "shutdown",
 }
 
 // String returns the reason's name in events, traces and reports.
 func (r Reason) String() string {
-	if r < numReasons {
+	if r < NumReasons {
 		return reasonNames[r]
 	}
 	return "reason" + string(appendUint(nil, uint64(r)))
@@ -74,8 +74,8 @@ func ParseReason(s string) (Reason, bool) {
 
 // Reasons lists every reason a packet can be dropped or marked for.
 func Reasons() []Reason {
-	rs := make([]Reason, 0, numReasons-1)
-	for r := Reason(1); r < numReasons; r++ {
+	rs := make([]Reason, 0, NumReasons-1)
+	for r := Reason(1); r < NumReasons; r++ {
 		rs = append(rs, r)
 	}
 	return rs

@@ -16,6 +16,10 @@ type Time int64
 // nothing is due.
 const Never Time = 1<<63 - 1
 
+// Horizon is the last instant anything is due at, a hundred and forty years on:
+// what a link computes beyond it happens there, so that sums do not overflow.
+const Horizon Time = 1 << 62
+
 // Add returns t moved by d. Adding to Never gives Never.
 func (t Time) Add(d time.Duration) Time {
 	if t == Never {

@@ -11,15 +11,22 @@ import (
 	"github.com/uqtool/uq/sim/pkt"
 )
 
-// DefaultFlows is how many flows are reported one by one unless told otherwise;
-// those that appear later are summed up as one. A flow costs about 30 kB.
-const DefaultFlows = 256
+const (
+	// MaxFlows is how many flows a Collector counts one by one, in order of
+	// first appearance; it is as many as a trace's source tells apart. A flow
+	// costs about 200 bytes.
+	MaxFlows = 1 << 16
+	// maxHistograms is how many of them have quantiles of more than a few spans.
+	maxHistograms = 384
+)
 
 // Collector counts the events of one port. It is a Sink whose memory does not
 // grow with the run.
 type Collector struct {
-	Total  Counts
-	Others Counts // flows beyond the limit
+	Total Counts
+	// Sojourn is the time in the scheduler of each packet it let go.
+	Sojourn Distribution
+	Others  Counts // flows past MaxFlows
 	// Drops and Marks count packets by reason.
 	Drops, Marks [16]uint64
 	// MaxBacklog is the largest number of packets queued.
@@ -27,13 +34,14 @@ type Collector struct {
 	Digest     *egress.Digest
 
 	queued      int
-	maxFlows    int
+	histograms  int
 	flows       []*FlowCounts
 	first, last pkt.Time // first arrival, last departure of any kind
 	seen        bool
 }
 
-// Counts sums packets; bytes are pkt.Packet.Len, as tc counts them.
+// Counts sums packets; bytes are pkt.Packet.Len, as tc counts them. A
+// super-packet is one packet, but for DeliveredSegs.
 type Counts struct {
 	ArrivedPackets, ArrivedBytes     uint64
 	DeliveredPackets, DeliveredBytes uint64
@@ -41,37 +49,23 @@ type Counts struct {
 	DeliveredSegs uint64
 	Dropped       uint64
 	Marked        uint64
-	// Sojourn is the time in the scheduler of each packet it let go; that of
-	// Total is Collector.Sojourn.
-	Sojourn Distribution
 }
 
 // FlowCounts are one flow's.
 type FlowCounts struct {
 	Flow *pkt.Flow
 	Counts
-	DropsByReason [16]uint64
+	// Sojourn may have no quantiles: see maxHistograms.
+	Sojourn       Distribution
+	DropsByReason [pkt.NumReasons]uint32
 }
 
-// NewCollector reports up to maxFlows flows one by one.
-func NewCollector(maxFlows int) *Collector {
-	return &Collector{Digest: egress.NewDigest(), maxFlows: maxFlows}
-}
+// NewCollector returns an empty collector.
+func NewCollector() *Collector { return &Collector{Digest: egress.NewDigest()} }
 
-// Flows returns the flows seen, in order of first appearance. A nil entry is a
-// flow number that did not occur.
+// Flows returns the flows seen, in order of first appearance.
 func (c *Collector) Flows() []*FlowCounts {
 	return slices.DeleteFunc(slices.Clone(c.flows), func(f *FlowCounts) bool { return f == nil })
-}
-
-// Sojourn is the distribution over all flows.
-func (c *Collector) Sojourn() *Distribution {
-	var all Distribution
-	all.add(&c.Others.Sojourn)
-	for _, f := range c.Flows() {
-		all.add(&f.Sojourn)
-	}
-	return &all
 }
 
 // Span returns the times of the first arrival and the last event.
@@ -80,7 +74,7 @@ func (c *Collector) Span() (first, last pkt.Time) { return c.first, c.last }
 // Event implements egress.Sink.
 func (c *Collector) Event(e egress.Event) {
 	c.Digest.Event(e)
-	f := c.flow(e.Packet.Flow)
+	f, n := c.flow(e.Packet.Flow)
 	switch e.Kind {
 	case egress.Enqueue:
 		if !c.seen {
@@ -88,26 +82,42 @@ func (c *Collector) Event(e egress.Event) {
 		}
 		c.queued++
 		c.Total.arrived(e.Packet)
-		f.arrived(e.Packet)
+		n.arrived(e.Packet)
 	case egress.Dequeue:
-		c.MaxBacklog = max(c.MaxBacklog, c.queued)
-		c.queued--
-		ns := int64(e.Time - e.Packet.Arrival)
-		f.Sojourn.Record(ns)
+		c.dequeued(e, f)
 	case egress.Mark:
 		c.Marks[e.Reason&15]++
 		c.Total.Marked++
-		f.Marked++
+		n.Marked++
 	case egress.Deliver:
 		c.last = e.Time
 		c.Total.delivered(e.Packet)
-		f.delivered(e.Packet)
+		n.delivered(e.Packet)
 	case egress.Drop:
-		c.dropped(e, f)
+		c.dropped(e, f, n)
 	}
 }
 
-func (c *Collector) dropped(e egress.Event, f *Counts) {
+func (c *Collector) dequeued(e egress.Event, f *FlowCounts) {
+	c.MaxBacklog = max(c.MaxBacklog, c.queued)
+	c.queued--
+	ns := int64(e.Time - e.Packet.Arrival)
+	c.Sojourn.Record(ns, func() *hdrhistogram.Histogram { return newHistogram(3) })
+	if f != nil {
+		f.Sojourn.Record(ns, c.histogram)
+	}
+}
+
+// histogram is one of a limited number, or nil.
+func (c *Collector) histogram() *hdrhistogram.Histogram {
+	if c.histograms == maxHistograms {
+		return nil
+	}
+	c.histograms++
+	return newHistogram(2)
+}
+
+func (c *Collector) dropped(e egress.Event, f *FlowCounts, n *Counts) {
 	c.last = e.Time
 	switch e.Reason {
 	case pkt.LinkLoss: // dequeued before
@@ -119,24 +129,25 @@ func (c *Collector) dropped(e egress.Event, f *Counts) {
 	}
 	c.Drops[e.Reason&15]++
 	c.Total.Dropped++
-	f.Dropped++
-	if id := int(e.Packet.Flow.ID); f != &c.Others {
-		c.flows[id].DropsByReason[e.Reason&15]++
+	n.Dropped++
+	if f != nil && e.Reason < pkt.NumReasons {
+		f.DropsByReason[e.Reason]++
 	}
 }
 
-func (c *Collector) flow(f *pkt.Flow) *Counts {
-	if f.ID >= uint32(c.maxFlows) {
-		return &c.Others
+// flow returns the counts of a flow; f is nil for those past MaxFlows.
+func (c *Collector) flow(k *pkt.Flow) (f *FlowCounts, n *Counts) {
+	if k.ID >= MaxFlows {
+		return nil, &c.Others
 	}
-	id := int(f.ID)
+	id := int(k.ID)
 	for id >= len(c.flows) {
 		c.flows = append(c.flows, nil)
 	}
 	if c.flows[id] == nil {
-		c.flows[id] = &FlowCounts{Flow: f}
+		c.flows[id] = &FlowCounts{Flow: k}
 	}
-	return &c.flows[id].Counts
+	return c.flows[id], &c.flows[id].Counts
 }
 
 func (n *Counts) arrived(p *pkt.Packet) {
@@ -150,69 +161,19 @@ func (n *Counts) delivered(p *pkt.Packet) {
 	n.DeliveredBytes += uint64(p.Len)
 }
 
-// Distribution is a histogram of spans with two significant digits from a
-// microsecond to half an hour. The zero value is empty.
-type Distribution struct {
-	h   *hdrhistogram.Histogram
-	max int64
-	sum int64
-	n   int64
+func (n *Counts) add(m *Counts) {
+	n.ArrivedPackets += m.ArrivedPackets
+	n.ArrivedBytes += m.ArrivedBytes
+	n.DeliveredPackets += m.DeliveredPackets
+	n.DeliveredBytes += m.DeliveredBytes
+	n.DeliveredSegs += m.DeliveredSegs
+	n.Dropped += m.Dropped
+	n.Marked += m.Marked
 }
 
-const (
-	lowestNs  = 1000
-	highestNs = 30 * 60 * 1e9
-)
-
-// Record adds a span in nanoseconds.
-func (d *Distribution) Record(ns int64) {
-	if d.h == nil {
-		d.h = hdrhistogram.New(lowestNs, highestNs, 2)
-	}
-	d.n++
-	d.sum += ns
-	d.max = max(d.max, ns)
-	_ = d.h.RecordValue(min(ns, highestNs)) // cannot fail in range
-}
-
-// add adds e's spans to d.
-func (d *Distribution) add(e *Distribution) {
-	if e.h == nil {
-		return
-	}
-	if d.h == nil {
-		d.h = hdrhistogram.New(lowestNs, highestNs, 2)
-	}
-	d.h.Merge(e.h)
-	d.n, d.sum, d.max = d.n+e.n, d.sum+e.sum, max(d.max, e.max)
-}
-
-// Count is the number of spans.
-func (d *Distribution) Count() int64 { return d.n }
-
-// Max is the largest span in nanoseconds, exact.
-func (d *Distribution) Max() int64 { return d.max }
-
-// Mean is in nanoseconds, exact but for rounding down; 0 without spans.
-func (d *Distribution) Mean() int64 {
-	if d.n == 0 {
-		return 0
-	}
-	return d.sum / d.n
-}
-
-// Quantile returns the span in nanoseconds that q percent do not exceed, to two
-// significant digits and never above Max; 0 without spans.
-func (d *Distribution) Quantile(q float64) int64 {
-	if d.h == nil {
-		return 0
-	}
-	return min(d.h.ValueAtQuantile(q), d.max)
-}
-
-// Jain is Jain's fairness index over what each reported flow got delivered in
-// bytes: 1 when all got the same, 1/n when one got everything. Flows that
-// nothing was delivered of count, too.
+// Jain is Jain's fairness index over what each flow got delivered in bytes: 1
+// when all got the same, 1/n when one got everything. Flows that nothing was
+// delivered of count, too; those past MaxFlows do not.
 func (c *Collector) Jain() float64 {
 	var sum, squares float64
 	n := 0

@@ -1,8 +1,11 @@
 package report
 
 import (
+	"cmp"
 	"encoding/json"
+	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/uqtool/uq/sim/egress"
@@ -45,7 +48,7 @@ type Run struct {
 	Options map[string]any `json:"options"`
 	Line    string         `json:"line"`
 	Bytes   uint64         `json:"bytes"`
-	Packets uint64         `json:"packets"`
+	Packets uint64         `json:"packets"` // as tc counts: segments on the wire
 	Drops   uint64         `json:"drops"`
 	Backlog int            `json:"backlog"`
 	Qlen    int            `json:"qlen"`
@@ -54,6 +57,7 @@ type Run struct {
 
 	ArrivedPackets uint64            `json:"arrived_packets"`
 	ArrivedBytes   uint64            `json:"arrived_bytes"`
+	Delivered      uint64            `json:"delivered_packets"` // super-packets once, as arrived and drops
 	DropsByReason  map[string]uint64 `json:"drops_by_reason,omitempty"`
 	Marks          uint64            `json:"marks"`
 	MarksByReason  map[string]uint64 `json:"marks_by_reason,omitempty"`
@@ -61,10 +65,14 @@ type Run struct {
 	DurationUs     float64           `json:"duration_us"`
 	Throughput     float64           `json:"throughput_bps"`
 	Sojourn        Quantiles         `json:"sojourn_us"`
-	Jain           float64           `json:"jain_bytes"`
-	Digest         string            `json:"digest"`
-	Flows          []Flow            `json:"flows"`
-	Others         *Flow             `json:"other_flows,omitempty"`
+	// Jain is over the bytes of all FlowCount flows.
+	Jain      float64 `json:"jain_bytes"`
+	FlowCount int     `json:"flow_count"`
+	Digest    string  `json:"digest"`
+	// Flows are the largest by packets arrived, Others the rest as one, without
+	// quantiles.
+	Flows  []Flow `json:"flows"`
+	Others *Flow  `json:"other_flows,omitempty"`
 	// StatsLine is Stats as tc prints them.
 	StatsLine string `json:"stats_line,omitempty"`
 }
@@ -73,6 +81,7 @@ type Run struct {
 type Flow struct {
 	Flow           string            `json:"flow"`
 	ArrivedPackets uint64            `json:"arrived_packets"`
+	Delivered      uint64            `json:"delivered_packets"`
 	Packets        uint64            `json:"packets"`
 	Bytes          uint64            `json:"bytes"`
 	Drops          uint64            `json:"drops"`
@@ -82,27 +91,38 @@ type Flow struct {
 	Sojourn        Quantiles         `json:"sojourn_us"`
 }
 
-// Quantiles are in µs.
+// Quantiles are in µs. P50 to P99 are nil where they are not known: without
+// packets, or for a flow past the first few hundred large ones.
 type Quantiles struct {
-	Mean float64 `json:"mean"`
-	P50  float64 `json:"p50"`
-	P95  float64 `json:"p95"`
-	P99  float64 `json:"p99"`
-	Max  float64 `json:"max"`
+	Mean float64  `json:"mean"`
+	P50  *float64 `json:"p50"`
+	P95  *float64 `json:"p95"`
+	P99  *float64 `json:"p99"`
+	Max  float64  `json:"max"`
 }
 
 func quantiles(d *Distribution) Quantiles {
 	us := func(ns int64) float64 { return float64(ns) / 1e3 }
-	return Quantiles{us(d.Mean()), us(d.Quantile(50)), us(d.Quantile(95)), us(d.Quantile(99)), us(d.Max())}
+	at := func(q float64) *float64 {
+		ns, ok := d.Quantile(q)
+		if !ok {
+			return nil
+		}
+		v := us(ns)
+		return &v
+	}
+	return Quantiles{us(d.Mean()), at(50), at(95), at(99), us(d.Max())}
 }
 
-// NewRun reads the result of a finished run off its port and collector.
-func NewRun(port *egress.Port, c *Collector) *Run {
+// NewRun reads the result of a finished run off its port and collector, with so
+// many flows one by one.
+func NewRun(port *egress.Port, c *Collector, flows int) *Run {
+	t := &c.Total
 	r := &Run{
-		Bytes: c.Total.DeliveredBytes, Packets: c.Total.DeliveredSegs, Drops: c.Total.Dropped,
-		ArrivedPackets: c.Total.ArrivedPackets, ArrivedBytes: c.Total.ArrivedBytes,
-		DropsByReason: byReason(&c.Drops), Marks: c.Total.Marked, MarksByReason: byReason(&c.Marks),
-		MaxQlen: c.MaxBacklog, Sojourn: quantiles(c.Sojourn()), Jain: c.Jain(), Digest: c.Digest.String(),
+		Bytes: t.DeliveredBytes, Packets: t.DeliveredSegs, Drops: t.Dropped,
+		ArrivedPackets: t.ArrivedPackets, ArrivedBytes: t.ArrivedBytes, Delivered: t.DeliveredPackets,
+		DropsByReason: byReason(c.Drops[:]), Marks: t.Marked, MarksByReason: byReason(c.Marks[:]),
+		MaxQlen: c.MaxBacklog, Sojourn: quantiles(&c.Sojourn), Jain: c.Jain(), Digest: c.Digest.String(),
 	}
 	r.Qlen, r.Backlog = port.Scheduler().Backlog()
 	if d, ok := port.Scheduler().(sched.Describer); ok {
@@ -113,21 +133,41 @@ func NewRun(port *egress.Port, c *Collector) *Run {
 	span := last.Sub(first)
 	r.DurationUs = float64(span) / 1e3
 	r.Throughput = bps(r.Bytes, span)
-	for _, f := range c.Flows() {
-		r.Flows = append(r.Flows, flowOf(f.Flow.String(), &f.Counts, span, byReason(&f.DropsByReason)))
-	}
-	if c.Others.ArrivedPackets > 0 {
-		o := flowOf("others", &c.Others, span, nil)
-		r.Others = &o
-	}
+	r.addFlows(c, flows, span)
 	return r
 }
 
-func flowOf(name string, n *Counts, span time.Duration, drops map[string]uint64) Flow {
+// addFlows lists the largest flows and sums the rest. Which are large depends on
+// the arrivals only, so runs over one trace list the same.
+func (r *Run) addFlows(c *Collector, limit int, span time.Duration) {
+	all := c.Flows()
+	slices.SortStableFunc(all, func(a, b *FlowCounts) int { return cmp.Compare(b.ArrivedPackets, a.ArrivedPackets) })
+	r.FlowCount = len(all)
+	rest, n := c.Others, 0
+	for i, f := range all {
+		if i < limit {
+			r.Flows = append(r.Flows, flowOf(f.Flow.String(), &f.Counts, &f.Sojourn, span, byReason(f.DropsByReason[:])))
+			continue
+		}
+		rest.add(&f.Counts)
+		n++
+	}
+	if rest.ArrivedPackets > 0 {
+		name := fmt.Sprintf("%d others", n)
+		if c.Others.ArrivedPackets > 0 {
+			name = fmt.Sprintf("others (more than %d flows)", n)
+		}
+		o := flowOf(name, &rest, &Distribution{}, span, nil)
+		r.Others = &o
+	}
+}
+
+func flowOf(name string, n *Counts, d *Distribution, span time.Duration, drops map[string]uint64) Flow {
 	return Flow{
-		Flow: name, ArrivedPackets: n.ArrivedPackets, Packets: n.DeliveredSegs, Bytes: n.DeliveredBytes,
+		Flow: name, ArrivedPackets: n.ArrivedPackets, Delivered: n.DeliveredPackets,
+		Packets: n.DeliveredSegs, Bytes: n.DeliveredBytes,
 		Drops: n.Dropped, DropsByReason: drops, Marks: n.Marked,
-		Throughput: bps(n.DeliveredBytes, span), Sojourn: quantiles(&n.Sojourn),
+		Throughput: bps(n.DeliveredBytes, span), Sojourn: quantiles(d),
 	}
 }
 
@@ -138,11 +178,11 @@ func bps(bytes uint64, span time.Duration) float64 {
 	return float64(bytes) * 8 / span.Seconds()
 }
 
-func byReason(counts *[16]uint64) map[string]uint64 {
+func byReason[T uint32 | uint64](counts []T) map[string]uint64 {
 	m := map[string]uint64{}
 	for _, r := range pkt.Reasons() {
 		if counts[r] > 0 {
-			m[r.String()] = counts[r]
+			m[r.String()] = uint64(counts[r])
 		}
 	}
 	return m

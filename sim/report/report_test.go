@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/HdrHistogram/hdrhistogram-go"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/uqtool/uq/sim/egress"
@@ -25,7 +26,7 @@ var update = flag.Bool("update", false, "write the golden files")
 // number is beyond the flows reported, through a qdisc at 10 Mbit/s.
 func play(t *testing.T, qdisc string) (*egress.Port, *Collector) {
 	t.Helper()
-	c, pool := NewCollector(2), &pkt.Pool{}
+	c, pool := NewCollector(), &pkt.Pool{}
 	l, err := link.New("rate 10mbit delay 1ms")
 	if err != nil {
 		t.Fatal(err)
@@ -52,7 +53,7 @@ func play(t *testing.T, qdisc string) (*egress.Port, *Collector) {
 func TestConservation(t *testing.T) {
 	for _, qdisc := range []string{"pfifo limit 20", "fq_codel", "codel limit 50 ecn"} {
 		port, c := play(t, qdisc)
-		r := NewRun(port, c)
+		r := NewRun(port, c, 2)
 		if r.ArrivedPackets != 600 || c.Total.DeliveredPackets+r.Drops != 600 {
 			t.Errorf("%s: %d arrived, %d delivered, %d dropped", qdisc, r.ArrivedPackets, c.Total.DeliveredPackets, r.Drops)
 		}
@@ -79,10 +80,11 @@ func TestConservation(t *testing.T) {
 func TestGolden(t *testing.T) {
 	r := &Report{Format: Format, Trace: "t.zst", Loop: OpenLoop, GSO: "whole", Seed: 1, Link: "rate 10Mbit delay 1ms", Notes: []string{"a note"}}
 	for _, q := range []string{"pfifo limit 20", "fq_codel target 2ms interval 20ms ce_threshold 1ms", "pfifo limit 100"} {
-		r.Runs = append(r.Runs, NewRun(play(t, q)))
+		port, c := play(t, q)
+		r.Runs = append(r.Runs, NewRun(port, c, 1))
 	}
 	var words, js bytes.Buffer
-	if err := r.WriteWords(&words, Words{Flows: 1}); err != nil {
+	if err := r.WriteWords(&words, Words{Flows: 5}); err != nil {
 		t.Fatal(err)
 	}
 	if err := r.WriteJSON(&js); err != nil {
@@ -113,12 +115,12 @@ func golden(t *testing.T, path string, got []byte) {
 }
 
 func TestEmptyRun(t *testing.T) {
-	c := NewCollector(4)
+	c := NewCollector()
 	port, err := egress.New(func(d sched.DropFunc) (sched.Scheduler, error) { return builtin.New("fq_codel", d) }, &link.Unlimited{}, c, &pkt.Pool{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &Report{Loop: OpenLoop, Runs: []*Run{NewRun(port, c)}}
+	r := &Report{Loop: OpenLoop, Runs: []*Run{NewRun(port, c, 5)}}
 	var b bytes.Buffer
 	if err := r.WriteWords(&b, Words{Flows: 5}); err != nil {
 		t.Fatal(err)
@@ -133,33 +135,100 @@ func TestEmptyRun(t *testing.T) {
 
 func TestDistribution(t *testing.T) {
 	var d Distribution
+	three := func() *hdrhistogram.Histogram { return newHistogram(3) }
+	if _, ok := d.Quantile(50); ok {
+		t.Error("an empty distribution has a median")
+	}
+	for i := int64(0); i < 8; i++ {
+		d.Record(7-i, three)
+	}
+	for q, want := range map[float64]int64{0: 0, 50: 3, 99: 7, 100: 7} {
+		if got, ok := d.Quantile(q); got != want || !ok {
+			t.Errorf("p%v of 0..7 = %v, want %v", q, got, want)
+		}
+	}
+	d = Distribution{}
 	for i := int64(1); i <= 1000; i++ {
-		d.Record(i * 1e6)
+		d.Record(i*1e6, three)
 	}
 	for q, want := range map[float64]float64{50: 500e6, 95: 950e6, 99: 990e6, 100: 1000e6} {
-		if got := float64(d.Quantile(q)); math.Abs(got-want) > want/100 {
-			t.Errorf("p%v = %v, want %v within 1 %%", q, got, want)
+		if got, _ := d.Quantile(q); math.Abs(float64(got)-want) > want/1000 {
+			t.Errorf("p%v = %v, want %v within 0.1 %%", q, got, want)
 		}
 	}
 	if d.Max() != 1000e6 || d.Mean() != 500.5e6 || d.Count() != 1000 {
 		t.Errorf("max %d mean %d count %d", d.Max(), d.Mean(), d.Count())
 	}
-	d.Record(math.MaxInt64 / 4)
+	d.Record(math.MaxInt64/4, three)
 	if d.Max() != math.MaxInt64/4 {
 		t.Error("a span beyond the histogram lost its maximum")
+	}
+	var zeros, none Distribution
+	for range 100 {
+		zeros.Record(0, three)
+		none.Record(1, func() *hdrhistogram.Histogram { return nil })
+	}
+	if got, ok := zeros.Quantile(99); got != 0 || !ok {
+		t.Errorf("p99 of zeros is %d", got)
+	}
+	if _, ok := none.Quantile(50); ok || none.Mean() != 1 {
+		t.Error("quantiles without a histogram")
+	}
+}
+
+// TestManyFlows checks that flows by the thousand are counted one by one, the
+// largest listed, and memory stays within bounds.
+func TestManyFlows(t *testing.T) {
+	c := NewCollector()
+	p := &pkt.Packet{Len: 100, Segs: 1}
+	for id := range uint32(MaxFlows + 100) {
+		p.Flow = &pkt.Flow{ID: id}
+		n := 20
+		if id == 5000 {
+			n = 50
+		}
+		for i := range n {
+			e := egress.Event{Time: pkt.Time(i), Packet: p, Kind: egress.Enqueue}
+			c.Event(e)
+			e.Kind = egress.Dequeue
+			c.Event(e)
+		}
+	}
+	port, _ := play(t, "pfifo")
+	r := NewRun(port, c, 2)
+	if r.FlowCount != MaxFlows || len(r.Flows) != 2 || r.Flows[0].ArrivedPackets != 50 || r.Others.ArrivedPackets != 20*(MaxFlows+100-2) {
+		t.Errorf("%d flows, listed %+v, others %+v", r.FlowCount, r.Flows, r.Others)
+	}
+	if c.histograms != maxHistograms {
+		t.Errorf("%d histograms", c.histograms)
+	}
+}
+
+func TestMicroseconds(t *testing.T) {
+	for want, v := range map[string]float64{
+		"0ns": 0, "511ns": 0.511, "1us": 1, "596ms": 596190, "1.82h": 6.55e9, "22000h": 7.92e13, "999us": 999, "100s": 1e8, "1h": 3.6e9, "27.8h": 1e11,
+	} {
+		if got := us(&v, 3); got != want {
+			t.Errorf("%v us prints as %s, want %s", v, got, want)
+		}
+	}
+	if v := 596190.0; us(&v, 2) != "600ms" || us(nil, 2) != "-" {
+		t.Error("two digits")
 	}
 }
 
 func TestJain(t *testing.T) {
-	c := NewCollector(8)
+	c := NewCollector()
 	for i, bytes := range []uint64{100, 100, 100, 100} {
-		c.flow(&pkt.Flow{ID: uint32(i)}).DeliveredBytes = bytes
+		_, n := c.flow(&pkt.Flow{ID: uint32(i)})
+		n.DeliveredBytes = bytes
 	}
 	if j := c.Jain(); j != 1 {
 		t.Errorf("equal shares: %v", j)
 	}
 	for i, bytes := range []uint64{100, 0, 0, 0} {
-		c.flow(&pkt.Flow{ID: uint32(i)}).DeliveredBytes = bytes
+		_, n := c.flow(&pkt.Flow{ID: uint32(i)})
+		n.DeliveredBytes = bytes
 	}
 	if j := c.Jain(); j != 0.25 {
 		t.Errorf("one of four: %v", j)

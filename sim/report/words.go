@@ -3,10 +3,9 @@ package report
 import (
 	"fmt"
 	"io"
-	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"github.com/uqtool/uq/sim/pkt"
 	"github.com/uqtool/uq/sim/tc"
@@ -14,7 +13,7 @@ import (
 
 // Words says how much WriteWords prints.
 type Words struct {
-	// Flows is how many flows get a line, the largest first.
+	// Flows is how many of the listed flows get a line.
 	Flows int
 }
 
@@ -80,14 +79,11 @@ func (r *Report) summary(b *strings.Builder) {
 	rows := [][]string{{"qdisc", "arrived", "delivered", "dropped", "marked", "throughput", "sojourn p50", "p95", "p99", "max", "Jain"}}
 	for i, run := range r.Runs {
 		q := run.Sojourn
-		rows = append(rows, []string{r.label(i), fmt.Sprint(run.ArrivedPackets), fmt.Sprint(delivered(run)), fmt.Sprint(run.Drops),
-			fmt.Sprint(run.Marks), rate(run.Throughput), us(q.P50), us(q.P95), us(q.P99), us(q.Max), fmt.Sprintf("%.3f", run.Jain)})
+		rows = append(rows, []string{r.label(i), fmt.Sprint(run.ArrivedPackets), fmt.Sprint(run.Delivered), fmt.Sprint(run.Drops),
+			fmt.Sprint(run.Marks), rate(run.Throughput), us(q.P50, 3), us(q.P95, 3), us(q.P99, 3), us(&q.Max, 3), fmt.Sprintf("%.3f", run.Jain)})
 	}
 	table(b, rows)
 }
-
-// delivered counts as arrived does: a super-packet once.
-func delivered(r *Run) uint64 { return r.ArrivedPackets - r.Drops - uint64(r.Qlen) }
 
 func (run *Run) counters(b *strings.Builder) {
 	fmt.Fprintf(b, "qdisc %s\n", run.Line)
@@ -128,45 +124,82 @@ func reasons(b *strings.Builder, what string, m map[string]uint64) {
 	b.WriteByte('\n')
 }
 
-// flows prints the largest flows, a line each, with every qdisc's result beside
-// the others'.
+// flows prints the flows, a line each, with every qdisc's result beside the
+// others'.
 func (r *Report) flows(b *strings.Builder, limit int) {
 	if len(r.Runs) == 0 {
 		return
 	}
-	order := make([]int, len(r.Runs[0].Flows))
-	for i := range order {
-		order[i] = i
-	}
-	arrived := func(i int) uint64 { return r.Runs[0].Flows[i].ArrivedPackets }
-	slices.SortStableFunc(order, func(i, j int) int { return int(arrived(j)) - int(arrived(i)) })
 	rows := [][]string{{"flow", "arrived"}}
 	for i := range r.Runs {
 		l := r.label(i)
 		rows[0] = append(rows[0], l+" drop", "mark", "p50", "p99")
 	}
-	for _, i := range order[:min(limit, len(order))] {
-		rows = append(rows, r.flowRow(r.Runs[0].Flows[i].Flow, func(run *Run) *Flow { return &run.Flows[i] }))
+	listed := r.Runs[0].Flows
+	limit = min(limit, len(listed))
+	for i, f := range listed[:limit] {
+		rows = append(rows, r.flowRow(f.Flow, func(run *Run) *Flow { return &run.Flows[i] }))
 	}
-	if r.Runs[0].Others != nil {
-		rows = append(rows, r.flowRow("others", func(run *Run) *Flow { return run.Others }))
+	if rest := r.Runs[0].others(limit); rest != nil {
+		rows = append(rows, r.flowRow(rest.Flow, func(run *Run) *Flow { return run.others(limit) }))
 	}
 	table(b, rows)
-	if rest := len(order) - limit; rest > 0 {
-		fmt.Fprintf(b, "... and %d smaller flows (--flows, --json)\n", rest)
+	fmt.Fprintf(b, "Jain's index is over the bytes of all %d flows.\n", r.Runs[0].FlowCount)
+}
+
+// others is Others with the listed flows from number limit on; nil if there are
+// none.
+func (run *Run) others(limit int) *Flow {
+	hidden := run.Flows[limit:]
+	if len(hidden) == 0 {
+		return run.Others
 	}
+	sum := Flow{Flow: fmt.Sprintf("%d others", run.FlowCount-limit)}
+	if run.Others != nil {
+		sum = *run.Others
+		sum.Flow = fmt.Sprintf("%d others", run.FlowCount-limit)
+	}
+	for _, f := range hidden {
+		sum.ArrivedPackets += f.ArrivedPackets
+		sum.Drops += f.Drops
+		sum.Marks += f.Marks
+	}
+	return &sum
 }
 
 func (r *Report) flowRow(name string, of func(*Run) *Flow) []string {
 	row := []string{name, fmt.Sprint(of(r.Runs[0]).ArrivedPackets)}
 	for _, run := range r.Runs {
 		f := of(run)
-		row = append(row, fmt.Sprint(f.Drops), fmt.Sprint(f.Marks), us(f.Sojourn.P50), us(f.Sojourn.P99))
+		row = append(row, fmt.Sprint(f.Drops), fmt.Sprint(f.Marks), us(f.Sojourn.P50, 2), us(f.Sojourn.P99, 2))
 	}
 	return row
 }
 
-func us(v float64) string { return tc.FormatTime(time.Duration(v * 1e3)) }
+// us prints microseconds with as many digits as they have, or "-".
+func us(v *float64, digits int) string {
+	if v == nil {
+		return "-"
+	}
+	for _, u := range []struct {
+		size float64
+		name string
+	}{{3.6e9, "h"}, {1e6, "s"}, {1e3, "ms"}, {1, "us"}} {
+		if *v >= u.size || u.size == 1 && *v >= 1 {
+			return strconv.FormatFloat(round(*v/u.size, digits), 'f', -1, 64) + u.name
+		}
+	}
+	return strconv.FormatFloat(round(*v*1e3, digits), 'f', -1, 64) + "ns"
+}
+
+// round keeps so many significant digits.
+func round(v float64, digits int) float64 {
+	r, err := strconv.ParseFloat(strconv.FormatFloat(v, 'g', digits, 64), 64)
+	if err != nil {
+		return v
+	}
+	return r
+}
 
 // rate prints bits per second with three digits.
 func rate(bps float64) string {
