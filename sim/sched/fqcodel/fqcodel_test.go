@@ -125,3 +125,38 @@ func TestZeroLengths(t *testing.T) {
 		f.Enqueue(0, &pkt.Packet{Flow: &pkt.Flow{Hash: 1 << 31}})
 	}
 }
+
+// TestFattest checks whose packets go: of flows with equal bytes the one of the
+// lowest number, as the kernel's scan finds it.
+func TestFattest(t *testing.T) {
+	var dropped []uint64
+	f, err := New([]string{"limit", "3", "drop_batch", "1"}, 1514, func(_ pkt.Time, p *pkt.Packet, _ pkt.Reason) { dropped = append(dropped, p.ID) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id, hash := range []uint32{200 << 22, 100 << 22, 200 << 22, 100 << 22} {
+		f.Enqueue(0, &pkt.Packet{ID: uint64(id), Flow: &pkt.Flow{Hash: hash}, Len: 1000})
+	}
+	if len(dropped) != 1 || dropped[0] != 1 {
+		t.Errorf("dropped %v, want packet 1 of the lower bucket", dropped)
+	}
+}
+
+// TestMemoryLimitIsAllowed checks that memory at exactly the limit is no reason
+// to drop.
+func TestMemoryLimitIsAllowed(t *testing.T) {
+	cost := (&pkt.Packet{Len: 1000}).TrueSize()
+	for _, c := range []struct{ limit, drops int }{{2 * cost, 0}, {2*cost - 1, 1}} {
+		drops := 0
+		f, err := New([]string{"memory_limit", fmt.Sprint(c.limit), "drop_batch", "1"}, 1514, func(pkt.Time, *pkt.Packet, pkt.Reason) { drops++ })
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			f.Enqueue(0, &pkt.Packet{Flow: &pkt.Flow{}, Len: 1000})
+		}
+		if drops != c.drops {
+			t.Errorf("limit %d: %d drops, want %d", c.limit, drops, c.drops)
+		}
+	}
+}
