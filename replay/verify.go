@@ -7,9 +7,11 @@ import (
 
 	"github.com/uqtool/uq/sim"
 	"github.com/uqtool/uq/sim/egress"
+	"github.com/uqtool/uq/sim/link"
 	"github.com/uqtool/uq/sim/pkt"
 	"github.com/uqtool/uq/sim/report"
 	"github.com/uqtool/uq/sim/sched"
+	"github.com/uqtool/uq/sim/sched/builtin"
 	"github.com/uqtool/uq/sim/tc"
 	"github.com/uqtool/uq/traces"
 )
@@ -28,11 +30,22 @@ type Verification struct {
 	Undecided uint64 `json:"undecided"`
 	// Horizon is until when decisions could be compared.
 	Horizon pkt.Time `json:"horizon_ns"`
+	// Losses are the events the trace tells of in which the live run lost packets
+	// or records, by kind: they passed unscheduled or not at all, so the
+	// decisions agree without them.
+	Losses map[string]Loss `json:"losses,omitempty"`
 	// Complete says the trace has its end, so that the digest was compared too.
 	Complete bool   `json:"complete"`
 	Digest   string `json:"digest"`
 	// Divergence is the first difference, or nil.
 	Divergence *Divergence `json:"divergence,omitempty"`
+}
+
+// Loss is what events of one kind lost.
+type Loss struct {
+	Events uint64 `json:"events"`
+	// Packets is 0 where the kernel does not tell how many.
+	Packets uint64 `json:"packets"`
 }
 
 // Divergence is the first decision that differs.
@@ -52,8 +65,23 @@ func (d *Divergence) Error() string {
 		d.Packet, d.Flow, d.Arrival, d.Expected, d.Got, d.State)
 }
 
-// ErrNotLive says that a trace holds no decisions to verify.
-var ErrNotLive = errors.New("the trace has no scheduler in its header: it was recorded without one, so there is nothing to verify")
+// Why a trace cannot be verified although it is whole.
+var (
+	ErrNotLive    = errors.New("the trace has no scheduler in its header: it was recorded without one, so there is nothing to verify")
+	ErrAnonymized = errors.New("anonymized: flow hashes changed, decisions cannot be computed again")
+)
+
+// CheckScheduler says what is wrong with the scheduler of a trace's header, if
+// anything is, and names the field.
+func CheckScheduler(c traces.Scheduler) error {
+	if _, err := builtin.New(c.Qdisc, nil); err != nil {
+		return fmt.Errorf("%w: scheduler.qdisc in the header: %w", traces.ErrUnusable, err)
+	}
+	if _, err := link.New(c.Link); err != nil {
+		return fmt.Errorf("%w: scheduler.link in the header: %w", traces.ErrUnusable, err)
+	}
+	return nil
+}
 
 // Verify computes the decisions of a live run again from its recorded arrivals
 // and its header, and compares kind, reason and times of each, and the digest
@@ -65,8 +93,14 @@ var ErrNotLive = errors.New("the trace has no scheduler in its header: it was re
 func Verify(r *traces.Reader) (Verification, error) {
 	var v Verification
 	h := r.Header()
-	if h.Scheduler == nil {
+	switch {
+	case h.Scheduler == nil:
 		return v, ErrNotLive
+	case h.Anonymized != "":
+		return v, ErrAnonymized
+	}
+	if err := CheckScheduler(*h.Scheduler); err != nil {
+		return v, err
 	}
 	c := &comparison{v: &v, r: r, digest: egress.NewDigest()}
 	src, err := traces.NewSource(c, traces.SourceOptions{Seed: h.Scheduler.Seed})
@@ -76,7 +110,7 @@ func Verify(r *traces.Reader) (Verification, error) {
 	pool := &pkt.Pool{}
 	port, err := NewPort(*h.Scheduler, c, pool)
 	if err != nil {
-		return v, fmt.Errorf("trace header: %w", err)
+		return v, err
 	}
 	c.port = port
 	err = c.run(src, pool)
@@ -138,11 +172,7 @@ func (c *comparison) forget() {
 // run feeds the arrivals. Decisions are taken as they fall due; those after the
 // last arrival only as far as the live run went.
 func (c *comparison) run(src sim.Source, pool *pkt.Pool) error {
-	c.r.OnEvent(func(e traces.Event) {
-		if e.Kind == traces.WriterOverrun {
-			c.overrun += e.Count
-		}
-	})
+	c.r.OnEvent(c.note)
 	var readErr error
 	for c.v.Divergence == nil {
 		p := pool.Get()
@@ -162,6 +192,23 @@ func (c *comparison) run(src sim.Source, pool *pkt.Pool) error {
 		return nil
 	}
 	return c.finish(readErr)
+}
+
+// note remembers what the live run lost.
+func (c *comparison) note(e traces.Event) {
+	if e.Kind == traces.WriterOverrun {
+		c.overrun += e.Count
+	}
+	if !e.Kind.Lossy() {
+		return
+	}
+	if c.v.Losses == nil {
+		c.v.Losses = map[string]Loss{}
+	}
+	l := c.v.Losses[e.Kind.String()]
+	l.Events++
+	l.Packets += e.Count
+	c.v.Losses[e.Kind.String()] = l
 }
 
 func (c *comparison) finish(readErr error) error {

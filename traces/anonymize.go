@@ -15,13 +15,56 @@ const AnonymizerKeySize = 32
 // Anonymizer replaces IP addresses so that two addresses share as many leading
 // bits afterwards as before (the Crypto-PAn construction of Xu, Fan, Ammar and
 // Moon, 2002, with AES-128; IPv6 the same over 128 bits). Who has the key, or
-// knows some addresses of the trace, can find others. Multicast and other
-// special addresses are replaced like all. Ports, lengths and times stay.
+// knows some addresses of the trace, can find others. Ports, lengths and times
+// stay.
+//
+// So that a reader can still tell whom a packet was for, multicast becomes
+// multicast, 224.0.0.0/4 or ff00::/8, IPv6 with its flags and scope, and
+// 255.255.255.255 stays. The construction sends each of these blocks somewhere
+// else; there the unicast goes that it sends into the block. So shared prefixes
+// of less than 4 bits (8 for IPv6) are not kept, nor those of 255.255.255.255.
+// Other special addresses, as loopback, are replaced like all.
 type Anonymizer struct {
 	block cipher.Block
 	pad   [16]byte
+	v4    []swap
+	v6    []swap
 	done  map[pkt.FlowKey]pkt.FlowKey
 }
+
+// swap exchanges two blocks of addresses of the same size.
+type swap struct {
+	a, b [16]byte
+	bits int
+}
+
+// apply moves an address of one block to its place in the other.
+func (s *swap) apply(addr [16]byte) [16]byte {
+	switch {
+	case samePrefix(addr, s.a, s.bits):
+		return withPrefix(addr, s.b, s.bits)
+	case samePrefix(addr, s.b, s.bits):
+		return withPrefix(addr, s.a, s.bits)
+	}
+	return addr
+}
+
+// withPrefix returns addr with the first bits of from.
+func withPrefix(addr, from [16]byte, bits int) [16]byte {
+	for i := 0; i < bits; i += 8 {
+		mask := ^(byte(0xff) >> min(bits-i, 8)) // of the bits to take
+		addr[i/8] = addr[i/8]&^mask | from[i/8]&mask
+	}
+	return addr
+}
+
+func samePrefix(a, b [16]byte, bits int) bool { return withPrefix(a, b, bits) == a }
+
+var (
+	multicast4 = [16]byte{0xe0}
+	broadcast4 = [16]byte{0xff, 0xff, 0xff, 0xff}
+	multicast6 = [16]byte{0xff}
+)
 
 // maxAnonymized is how many flows an Anonymizer remembers.
 const maxAnonymized = 1 << 16
@@ -38,6 +81,9 @@ func NewAnonymizer(key []byte) (*Anonymizer, error) {
 	}
 	a := &Anonymizer{block: block, done: make(map[pkt.FlowKey]pkt.FlowKey)}
 	block.Encrypt(a.pad[:], key[16:])
+	a.v4 = append(a.v4, swap{a.address(multicast4, 32), multicast4, 4})
+	a.v4 = append(a.v4, swap{a.v4[0].apply(a.address(broadcast4, 32)), broadcast4, 32})
+	a.v6 = append(a.v6, swap{a.address(multicast6, 128), multicast6, 8})
 	return a, nil
 }
 
@@ -46,16 +92,28 @@ func (a *Anonymizer) Flow(k pkt.FlowKey) pkt.FlowKey {
 	if out, ok := a.done[k]; ok {
 		return out
 	}
-	bits := 32
-	if k.V6 {
-		bits = 128
-	}
 	out := k
-	out.Src, out.Dst = a.address(k.Src, bits), a.address(k.Dst, bits)
+	out.Src, out.Dst = a.replace(k.Src, k.V6), a.replace(k.Dst, k.V6)
 	if len(a.done) >= maxAnonymized {
 		clear(a.done)
 	}
 	a.done[k] = out
+	return out
+}
+
+// replace is address, but for the blocks that stay what they are.
+func (a *Anonymizer) replace(addr [16]byte, v6 bool) [16]byte {
+	bits, swaps := 32, a.v4
+	if v6 {
+		bits, swaps = 128, a.v6
+	}
+	out := a.address(addr, bits)
+	for i := range swaps {
+		out = swaps[i].apply(out)
+	}
+	if v6 && addr[0] == multicast6[0] {
+		out[1] = addr[1] // flags and scope
+	}
 	return out
 }
 
@@ -115,7 +173,7 @@ func shortVersion(v string) string {
 }
 
 // Anonymize copies src to dst with other addresses and without the events' and
-// the end's texts. dst must have been made with a.Header. Damage is handled as
+// the end's texts and a live run's digest. dst must have been made with a.Header. Damage is handled as
 // in Copy.
 func (a *Anonymizer) Anonymize(dst Sink, src Stream) error {
 	return Copy(wordless{dst}, src, func(r *Record) { r.Flow = a.Flow(r.Flow) })
@@ -131,5 +189,9 @@ func (w wordless) Event(e Event) error {
 
 func (w wordless) Close(e End) error {
 	e.Why = ""
+	if e.Scheduled != nil {
+		// The digest covers the flows' hashes: guesses could be tried against it.
+		e.Scheduled = &Scheduled{HorizonNs: e.Scheduled.HorizonNs}
+	}
 	return w.Sink.Close(e)
 }

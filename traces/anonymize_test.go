@@ -2,6 +2,7 @@ package traces_test
 
 import (
 	"bytes"
+	"fmt"
 	"math/bits"
 	"net/netip"
 	"strings"
@@ -45,6 +46,84 @@ func TestCryptoPAnVectors(t *testing.T) {
 	}
 }
 
+// checkPrefix makes sure that the addresses of out share as many bits as those
+// of k, if that is not fewer than the blocks that were exchanged have.
+func checkPrefix(t *rapid.T, k, out pkt.FlowKey) {
+	n, m, block := commonPrefix(k.Src, k.Dst), commonPrefix(out.Src, out.Dst), 4
+	if k.V6 {
+		block = 8
+	}
+	broadcast := classOf(k.Src, k.V6) == "broadcast" || classOf(k.Dst, k.V6) == "broadcast"
+	if n >= block && !broadcast && m != n || n < block && !broadcast && m >= block || (n == 128) != (m == 128) {
+		t.Fatalf("%s share %d bits, %s %d", k, n, out, m)
+	}
+}
+
+func classOf(a [16]byte, v6 bool) string {
+	switch {
+	case v6 && a[0] == 0xff:
+		return fmt.Sprintf("multicast %02x", a[1])
+	case !v6 && a[0]>>4 == 0xe:
+		return "multicast"
+	case !v6 && [4]byte(a[:4]) == [4]byte{255, 255, 255, 255}:
+		return "broadcast"
+	}
+	return "unicast"
+}
+
+// Multicast and broadcast stay what they are, unicast does not become any, and
+// what shares a block still shares as many bits.
+func TestAnonymizingKeepsClasses(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		a, err := traces.NewAnonymizer(rapid.SliceOfN(rapid.Byte(), 32, 32).Draw(t, "key"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		k := pkt.FlowKey{V6: rapid.Bool().Draw(t, "v6")}
+		size := 4
+		if k.V6 {
+			size = 16
+		}
+		copy(k.Src[:], rapid.SliceOfN(rapid.Byte(), size, size).Draw(t, "src"))
+		copy(k.Dst[:], rapid.SliceOfN(rapid.Byte(), size, size).Draw(t, "dst"))
+		switch rapid.IntRange(0, 3).Draw(t, "class") {
+		case 0:
+			k.Src[0] = map[bool]byte{false: 0xe0 | k.Src[0]>>4, true: 0xff}[k.V6]
+		case 1:
+			copy(k.Src[:size], bytes.Repeat([]byte{0xff}, size))
+		}
+		copy(k.Dst[:rapid.IntRange(0, size).Draw(t, "shared bytes")], k.Src[:])
+		out := a.Flow(k)
+		for _, ends := range [][2][16]byte{{k.Src, out.Src}, {k.Dst, out.Dst}} {
+			if was, is := classOf(ends[0], k.V6), classOf(ends[1], k.V6); was != is {
+				t.Fatalf("%s, %s, became %s, %s", k, was, out, is)
+			}
+		}
+		checkPrefix(t, k, out)
+	})
+}
+
+// The blocks are exchanged for any key: no two addresses become one.
+func TestAnonymizingIsInjective(t *testing.T) {
+	for key := range byte(8) {
+		a, err := traces.NewAnonymizer(bytes.Repeat([]byte{key, 3 * key}, 16))
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen := map[[16]byte][16]byte{}
+		for hi := range 256 {
+			for lo := range 256 {
+				in := [16]byte{byte(hi), byte(lo), byte(hi), byte(lo)}
+				out := a.Flow(pkt.FlowKey{Src: in}).Src
+				if twin, taken := seen[out]; taken {
+					t.Fatalf("key %d: %v and %v both become %v", key, in[:4], twin[:4], out[:4])
+				}
+				seen[out] = in
+			}
+		}
+	}
+}
+
 func commonPrefix(a, b [16]byte) int {
 	for i := range a {
 		if d := a[i] ^ b[i]; d != 0 {
@@ -65,9 +144,7 @@ func TestAnonymizingKeepsPrefixes(t *testing.T) {
 		n := rapid.IntRange(0, 3).Draw(t, "shared bytes")
 		copy(k.Dst[:n], k.Src[:n])
 		out := a.Flow(k)
-		if commonPrefix(k.Src, k.Dst) != commonPrefix(out.Src, out.Dst) {
-			t.Fatalf("%s became %s", k, out)
-		}
+		checkPrefix(t, k, out)
 		if out.SrcPort != k.SrcPort || out.DstPort != k.DstPort || out.Proto != k.Proto || out.V6 != k.V6 {
 			t.Fatalf("%s became %s", k, out)
 		}

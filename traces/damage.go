@@ -28,6 +28,9 @@ func (d *Damage) Error() string {
 		return fmt.Sprintf("%v: %d records recovered", d.Err, d.Recovered)
 	}
 	s := fmt.Sprintf("trace is damaged at byte %d, record %d: %v: %d records recovered", d.Offset, d.Record, d.Err, d.Recovered)
+	if errors.Is(d.Err, ErrAnotherTrace) {
+		s += fmt.Sprintf(": head -c %d FILE is the first trace, tail -c +%d FILE the rest", d.Offset, d.Offset+1)
+	}
 	if d.Places > 1 || d.Lost > 0 {
 		s += fmt.Sprintf(", %d known lost at %d damaged places", d.Lost, d.Places)
 	}
@@ -43,7 +46,13 @@ var (
 	ErrTruncated = errors.New("trace is truncated: no end record")
 	// ErrTrailing means that something follows the end record.
 	ErrTrailing = errors.New("data after the end record")
+	// ErrAnotherTrace means that a second trace begins in the same file.
+	ErrAnotherTrace = errors.New("another trace begins here")
 )
 
 // ErrNotTrace means that the input is something else than a trace.
 var ErrNotTrace = errors.New("not a uq trace")
+
+// ErrUnusable means that a trace is whole but holds what no simulation can take:
+// the error names the field.
+var ErrUnusable = errors.New("cannot be simulated")

@@ -121,6 +121,10 @@ func (k EventKind) String() string {
 	return fmt.Sprintf("event%d", uint8(k))
 }
 
+// Lossy says whether events of this kind tell of packets or records lost, as
+// far as the kind is known.
+func (k EventKind) Lossy() bool { return k != Note && k != Late }
+
 // ParseEventKind is the inverse of String.
 func ParseEventKind(s string) (EventKind, error) {
 	for k, n := range eventNames {

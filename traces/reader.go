@@ -160,7 +160,7 @@ func (r *Reader) marker(head []byte) (marker, error) {
 		return m, err
 	}
 	if m.typ == headerBlock && r.trace != 0 {
-		return m, errors.New("another trace begins here: split concatenated traces")
+		return m, ErrAnotherTrace
 	}
 	if m.trace != r.trace && r.trace != 0 {
 		return m, errors.New("block belongs to another trace")
@@ -269,6 +269,9 @@ func (r *Reader) damaged(at int64, record uint64, err error) {
 	if more && r.in.toMarker() {
 		return
 	}
+	if e := r.in.err; e != nil && e != io.EOF && !errors.Is(r.damage.Err, e) {
+		r.damage.Err = fmt.Errorf("%w; then read the trace: %w", r.damage.Err, e)
+	}
 	r.stop(r.damage)
 }
 
@@ -285,7 +288,7 @@ func (r *Reader) finish() {
 	default:
 		err := ErrTrailing
 		if m, e := parseMarker(append(rest[:len(rest):len(rest)], make([]byte, markerSize-len(rest))...)); e == nil && m.typ == headerBlock {
-			err = fmt.Errorf("%w: another trace begins here: split concatenated traces", ErrTrailing)
+			err = fmt.Errorf("%w: %w", ErrTrailing, ErrAnotherTrace)
 		}
 		r.damage = &Damage{Offset: r.in.off, Record: r.next, Places: 1, Err: err}
 		r.stop(r.damage)
@@ -322,7 +325,10 @@ func (r *Reader) readHeader() error {
 			r.in.skip(len(pair))
 		}
 	}
-	if err != nil {
+	switch {
+	case err != nil && r.in.err != nil && r.in.err != io.EOF:
+		return fmt.Errorf("read the trace: %w", r.in.err)
+	case err != nil:
 		return &Damage{Places: 1, Err: fmt.Errorf("read the header: %w", err)}
 	}
 	r.trace = m.trace

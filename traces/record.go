@@ -1,12 +1,16 @@
 package traces
 
-import "github.com/uqtool/uq/sim/pkt"
+import (
+	"fmt"
+
+	"github.com/uqtool/uq/sim/pkt"
+)
 
 // Record is one packet as the queue met it, and what became of it. Times are in
 // nanoseconds since the trace's time zero (Header.Anchor).
 type Record struct {
 	// Time is when the capture loop received the packet; never before the
-	// record's predecessor.
+	// record's predecessor. A simulation begins at 0 and takes none before.
 	Time pkt.Time
 	// KernelTime is the kernel's own receive stamp (µs resolution) on the
 	// trace's time line, or NoTime where there was none.
@@ -135,11 +139,27 @@ type Header struct {
 	LinkHeader int `json:"link_header"`
 	// NotCaptured lists in words what the trace does not hold: "payload", ...
 	NotCaptured []string `json:"not_captured,omitempty"`
-	// Anonymized names the method when addresses are not the real ones.
+	// Anonymized names the method when addresses are not the real ones. Flow
+	// hashes are others then, too: a Scheduler's decisions cannot be computed
+	// again.
 	Anonymized string `json:"anonymized,omitempty"`
 	// Synthetic names the generator and its seed when no kernel was involved.
 	Synthetic string `json:"synthetic,omitempty"`
 }
+
+// CheckLinkHeader says whether a queue can account for packets with the header's
+// LinkHeader.
+func (h Header) CheckLinkHeader() error { return checkLinkHeader(h.LinkHeader) }
+
+func checkLinkHeader(n int) error {
+	if n < 0 || n > MaxLinkHeader {
+		return fmt.Errorf("%w: link_header %d in the header: want 0 to %d bytes", ErrUnusable, n, MaxLinkHeader)
+	}
+	return nil
+}
+
+// MaxLinkHeader bounds Header.LinkHeader, in bytes. No link layer comes near.
+const MaxLinkHeader = 256
 
 // Host is the machine.
 type Host struct {
@@ -216,7 +236,8 @@ type Scheduled struct {
 	// HorizonNs is until when it decided: packets undecided then were accepted
 	// with reason shutdown.
 	HorizonNs int64 `json:"horizon_ns"`
-	// Digest is that of all arrivals and decisions in order (egress.Digest).
+	// Digest is that of all arrivals and decisions in order (egress.Digest);
+	// empty in an anonymized trace.
 	Digest string `json:"digest"`
 }
 

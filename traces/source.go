@@ -23,8 +23,9 @@ type SourceOptions struct {
 	// LinkHeader, if not nil, is the link-layer header in bytes instead of the
 	// trace's own.
 	LinkHeader *int
-	// From and To bound the arrival times, From <= t < To; 0 for To is no bound.
-	// Times are not shifted.
+	// From and To bound the arrival times, From <= t < To; 0 is no bound. Times
+	// are not shifted, and none is negative: a record before time zero is passed
+	// over if From is set, and an error else.
 	From, To pkt.Time
 	// Limit is how many packets to give at most; 0 is no bound.
 	Limit uint64
@@ -65,8 +66,8 @@ func NewSource(r BlockReader, opts SourceOptions) (*Source, error) {
 	if opts.LinkHeader != nil {
 		link = *opts.LinkHeader
 	}
-	if link < 0 || link > math.MaxUint16 {
-		return nil, fmt.Errorf("link-layer header of %d bytes: want 0 to %d", link, math.MaxUint16)
+	if err := checkLinkHeader(link); err != nil {
+		return nil, err
 	}
 	s := &Source{r: r, opts: opts, link: uint32(link), byKey: make(map[pkt.FlowKey]*pkt.Flow)}
 	s.block.HeadersOnly = true
@@ -99,7 +100,7 @@ func (s *Source) Next(p *pkt.Packet) (ok bool, err error) {
 		s.seg.next(p)
 		p.ID = s.id
 		s.id++
-		return true, nil
+		return s.check(p)
 	}
 	i := s.at
 	if i >= len(s.block.Time) {
@@ -131,7 +132,21 @@ func (s *Source) Next(p *pkt.Packet) (ok bool, err error) {
 	if p.Segs > 1 {
 		return s.super(p)
 	}
+	return s.check(p)
+}
+
+// check refuses a packet that would take no time on any link and no room in any
+// queue.
+func (s *Source) check(p *pkt.Packet) (bool, error) {
+	if p.Len == 0 {
+		return false, s.unusable("len is 0, and so is the link-layer header: a packet has a length")
+	}
 	return true, nil
+}
+
+// unusable is the error of the record given last.
+func (s *Source) unusable(why string) error {
+	return fmt.Errorf("record %d: %w: %s", s.block.First+uint64(s.at-1), ErrUnusable, why)
 }
 
 // super completes a super-packet: its accounted length, or its segments.
@@ -139,14 +154,14 @@ func (s *Source) super(p *pkt.Packet) (bool, error) {
 	n := uint64(p.Segs)
 	all := uint64(p.L3Len) + (n-1)*uint64(p.HdrLen) + n*uint64(s.link)
 	if all > math.MaxInt32 {
-		return false, fmt.Errorf("packet %d accounts for %d bytes: no queue can hold it", p.ID, all)
+		return false, s.unusable(fmt.Sprintf("its %d segments account for %d bytes, which no queue can hold", n, all))
 	}
 	p.Len = uint32(all)
 	if s.opts.Split {
 		s.seg.start(p, s.link, s.mtu)
 		s.seg.next(p)
 	}
-	return true, nil
+	return s.check(p)
 }
 
 // load reads the next block with a record in the time bounds, and returns the
@@ -159,12 +174,17 @@ func (s *Source) load() (int, error) {
 		s.resolved = grow(s.resolved, len(s.block.Flows))
 		clear(s.resolved)
 		if longest(s.block.Len) > math.MaxInt32-math.MaxUint16 {
-			s.err = fmt.Errorf("a packet after number %d is longer than any queue can hold", s.id)
+			s.err = fmt.Errorf("records from %d on: %w: a packet is longer than any queue can hold", s.block.First, ErrUnusable)
 			break
 		}
 		for i, t := range s.block.Time {
-			if t >= s.opts.From || s.opts.From == 0 {
+			if t >= s.opts.From && t >= 0 {
 				return i, nil
+			}
+			if t < 0 && s.opts.From <= 0 {
+				s.err = fmt.Errorf("record %d: %w: its time %s is before the trace's time zero, where a simulation begins",
+					s.block.First+uint64(i), ErrUnusable, t)
+				break
 			}
 		}
 	}

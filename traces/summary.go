@@ -85,24 +85,8 @@ type FlowSummary struct {
 	key pkt.FlowKey
 }
 
-// BitsPerSecond is the flow's mean rate over its own life, 0 if it has just one
-// instant.
-func (f *FlowSummary) BitsPerSecond() float64 {
-	return bitsPerSecond(f.Bytes, time.Duration(f.LastNs-f.FirstNs))
-}
-
-// BitsPerSecond is the trace's mean rate between its first and last record.
-func (s *Summary) BitsPerSecond() float64 { return bitsPerSecond(s.Bytes, s.Duration()) }
-
 // Duration is the time between the first and the last record.
 func (s *Summary) Duration() time.Duration { return time.Duration(s.LastNs - s.FirstNs) }
-
-func bitsPerSecond(bytes uint64, d time.Duration) float64 {
-	if d <= 0 {
-		return 0
-	}
-	return float64(bytes) * 8 / d.Seconds()
-}
 
 // Summarize reads r to its end. top is how many flows to list. A damaged trace
 // gives the summary of what could be read, which tells about the damage, and
@@ -117,7 +101,7 @@ func Summarize(r *Reader, top int) (*Summary, error) {
 	t := tally{s: s, byKey: map[pkt.FlowKey]*FlowSummary{}}
 	r.OnEvent(func(e Event) {
 		s.Events[e.Kind.String()]++
-		if e.Kind != Note && e.Kind != Late {
+		if e.Kind.Lossy() {
 			s.Losses[e.Kind.String()] += e.Count
 		}
 	})

@@ -3,8 +3,10 @@ package traces_test
 import (
 	"bytes"
 	"errors"
+	"io"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/uqtool/uq/traces"
 )
@@ -81,5 +83,21 @@ func TestTruncatedText(t *testing.T) {
 	items, err := readTrace(out.Bytes())
 	if len(items) != 1 || !errors.Is(err, traces.ErrTruncated) {
 		t.Error(len(items), err)
+	}
+}
+
+// What was read before a failure is no line.
+func TestTextReadFailure(t *testing.T) {
+	const text = "uq-trace-text 1\nheader {}\np time=0.1 flow=udp,10.0.0.1:1>10.0.0.2:2 hdr=28 len=80\nend {}\n"
+	gone := errors.New("the disk is gone")
+	for n := range len(text) {
+		r, err := traces.NewTextReader(io.MultiReader(strings.NewReader(text[:n]), iotest.ErrReader(gone)))
+		var rec traces.Record
+		for err == nil {
+			err = r.Next(&rec)
+		}
+		if !errors.Is(err, gone) {
+			t.Fatalf("after %d bytes: %v", n, err)
+		}
 	}
 }

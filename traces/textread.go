@@ -32,8 +32,10 @@ type TextReader struct {
 
 // NewTextReader reads the version line and the header from r.
 func NewTextReader(r io.Reader) (*TextReader, error) {
-	t := &TextReader{lines: bufio.NewScanner(r), last: -MaxTime}
+	in := &failNoter{r: r}
+	t := &TextReader{lines: bufio.NewScanner(in), last: -MaxTime}
 	t.lines.Buffer(nil, maxTextLine)
+	t.lines.Split(in.lines)
 	for i := range columns {
 		if col := &columns[i]; col.Text != "" && col.Default != "" {
 			if err := col.parse(col.Default, &t.blank); err != nil {
@@ -62,8 +64,34 @@ func NewTextReader(r io.Reader) (*TextReader, error) {
 	return t, nil
 }
 
+// failNoter splits what it reads into lines as bufio.ScanLines, but does not take
+// what came before an error for a line.
+type failNoter struct {
+	r   io.Reader
+	err error
+}
+
+func (f *failNoter) Read(p []byte) (n int, err error) {
+	n, err = f.r.Read(p)
+	if err != io.EOF {
+		f.err = err
+	}
+	return n, err
+}
+
+func (f *failNoter) lines(data []byte, atEOF bool) (advance int, token []byte, err error) {
+	advance, token, err = bufio.ScanLines(data, atEOF && f.err == nil)
+	if atEOF && token == nil && err == nil {
+		err = f.err
+	}
+	return advance, token, err
+}
+
 // Header describes the trace.
 func (t *TextReader) Header() Header { return t.header }
+
+// Line is the number of the line read last, from 1.
+func (t *TextReader) Line() int { return t.line }
 
 // OnEvent makes the reader call f for every event, in its place among the
 // records.

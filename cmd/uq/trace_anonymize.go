@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"io"
 
 	"github.com/spf13/cobra"
 
@@ -12,15 +11,21 @@ import (
 )
 
 func newTraceAnonymizeCmd(s *streams) *cobra.Command {
-	var out, key string
+	var out traceDestination
+	var key string
 	var salvage bool
 	cmd := &cobra.Command{
 		Use:   "anonymize TRACE -o TRACE",
 		Short: "Replace the addresses in a trace, keeping their prefixes",
 		Long: `Replace every IP address so that two addresses share as many leading bits as
-before (Crypto-PAn). Ports, lengths and times stay as they are. Device names,
-the kernel's build, the clock anchor, comments, commands and the texts of events
-are removed.
+before (Crypto-PAn). Multicast stays multicast: IPv4 within 224.0.0.0/4, IPv6
+within ff00::/8 with the flags and the scope it had; 255.255.255.255 stays. For
+that, shared prefixes of less than 4 bits (8 for IPv6) are given up.
+
+Ports, lengths and times stay as they are. Device names, the kernel's build, the
+clock anchor, comments, commands and the texts of events are removed. So is the
+digest of a live scheduler's decisions, which addresses could be guessed with:
+uq verify refuses an anonymized trace.
 
 The key is random and forgotten, so nobody can undo it or make another trace
 match, unless --key gives one. What stays may still tell something: ports, packet
@@ -31,14 +36,13 @@ lengths and times are as characteristic as addresses.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVarP(&out, "output", "o", "", "trace to write, - for standard output")
 	f.StringVar(&key, "key", "", "key of 32 bytes in hex, to treat several traces alike")
 	f.BoolVar(&salvage, "salvage", false, "go on after damage, at the next whole block")
-	_ = cmd.MarkFlagRequired("output")
+	out.flags(cmd)
 	return cmd
 }
 
-func runTraceAnonymize(ctx context.Context, s *streams, name, out, hexKey string, salvage bool) error {
+func runTraceAnonymize(ctx context.Context, s *streams, name string, out traceDestination, hexKey string, salvage bool) error {
 	key := make([]byte, traces.AnonymizerKeySize)
 	if hexKey != "" {
 		var err error
@@ -52,20 +56,12 @@ func runTraceAnonymize(ctx context.Context, s *streams, name, out, hexKey string
 	if err != nil {
 		return err
 	}
-	r, in, err := startTrace(ctx, s, name, salvage)
+	in, err := startTrace(ctx, s, name, &salvage)
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	return writeTraceFile(s, out, func(w io.Writer) error {
-		t, err := traces.NewWriter(w, a.Header(r.Header()), traces.WriterOptions{})
-		if err != nil {
-			return err
-		}
-		if err := a.Anonymize(t, r); err != nil {
-			return traceError(name, err)
-		}
-		printTraceWritten(s, t.Stats())
-		return nil
+	return writeTrace(s, out, a.Header(in.Header()), func(t *traces.Writer) error {
+		return in.fail(a.Anonymize(t, in))
 	})
 }

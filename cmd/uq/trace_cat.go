@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -11,95 +9,58 @@ import (
 	"github.com/uqtool/uq/traces"
 )
 
+// traceCatOptions are the flags of uq trace cat.
+type traceCatOptions struct {
+	out     string
+	json    bool
+	salvage bool
+}
+
 func newTraceCatCmd(s *streams) *cobra.Command {
-	var salvage bool
-	var out string
+	var o traceCatOptions
 	cmd := &cobra.Command{
 		Use:   "cat TRACE",
 		Short: "Print a trace as text",
 		Long: `Print a trace as text: a version line, the header, one line a packet or event,
 the end. uq trace pack makes the same trace of it again. Fields at their default
-are left out; traces/FORMAT.md lists them.`,
-		Example: "  uq trace cat t.zst | grep verdict=drop",
-		Args:    cobra.ExactArgs(1),
+are left out; traces/FORMAT.md lists them.
+
+With --json each line is a JSON object whose "type" is header, packet, event or
+end. A packet has all its fields, named as in the text, with times in integer
+nanoseconds (time_ns, due_ns, ...); a time that is absent is left out. The flow
+comes as proto, src, sport, dst and dport as well, ds as dscp and ecn too.
+traces/FORMAT.md lists them all. There is no way back from JSON.`,
+		Example: `  uq trace cat t.zst | grep verdict=drop
+  uq trace cat --json t.zst | jq 'select(.verdict == "drop") | .time_ns'`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return runTraceCat(cmd.Context(), s, args[0], out, salvage)
+			return runTraceCat(cmd.Context(), s, args[0], o)
 		},
 	}
-	cmd.Flags().BoolVar(&salvage, "salvage", false, "go on after damage, at the next whole block")
-	cmd.Flags().StringVarP(&out, "output", "o", "-", "file to write, - for standard output")
+	f := cmd.Flags()
+	f.BoolVar(&o.salvage, "salvage", false, "go on after damage, at the next whole block")
+	f.BoolVar(&o.json, "json", false, "print JSON lines")
+	f.StringVarP(&o.out, "output", "o", "-", "file to write, - for standard output")
 	return cmd
 }
 
-func runTraceCat(ctx context.Context, s *streams, name, out string, salvage bool) error {
-	r, in, err := startTrace(ctx, s, name, salvage)
+func runTraceCat(ctx context.Context, s *streams, name string, o traceCatOptions) error {
+	in, err := startTrace(ctx, s, name, &o.salvage)
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	return writeTraceFile(s, out, func(w io.Writer) error {
-		t, err := traces.NewTextWriter(w, r.Header())
+	return writeTraceFile(s, o.out, func(w io.Writer) error {
+		var t traces.Sink
+		var err error
+		if o.json {
+			t, err = traces.NewJSONWriter(w, in.Header())
+		} else {
+			t, err = traces.NewTextWriter(w, in.Header())
+		}
 		if err != nil {
 			return err
 		}
-		return traceError(name, traces.Copy(t, r, nil))
+		return in.fail(traces.Copy(t, in, nil))
 	})
-}
-
-func newTracePackCmd(s *streams) *cobra.Command {
-	var out string
-	cmd := &cobra.Command{
-		Use:     "pack TEXT -o TRACE",
-		Short:   "Make a trace of its text form",
-		Example: "  uq trace cat t.zst | sed s/ds=0xb8/ds=0x0/ | uq trace pack - -o nodscp.zst",
-		Args:    cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return runTracePack(cmd.Context(), s, args[0], out)
-		},
-	}
-	cmd.Flags().StringVarP(&out, "output", "o", "", "trace to write, - for standard output")
-	_ = cmd.MarkFlagRequired("output")
-	return cmd
-}
-
-func runTracePack(ctx context.Context, s *streams, name, out string) error {
-	in, err := openTraceInput(ctx, s, name)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	text, err := traces.NewTextReader(in)
-	if err != nil {
-		return traceTextError(name, err)
-	}
-	return writeTraceFile(s, out, func(w io.Writer) error {
-		t, err := traces.NewWriter(w, text.Header(), traces.WriterOptions{})
-		if err != nil {
-			return err
-		}
-		if err := traces.Copy(t, text, nil); err != nil {
-			return traceTextError(name, err)
-		}
-		printTraceWritten(s, t.Stats())
-		return nil
-	})
-}
-
-// traceTextError gives an error of reading a text its exit code: what is not damage
-// is a mistake in the text.
-func traceTextError(name string, err error) error {
-	var d *traces.Damage
-	if errors.Is(err, context.Canceled) || errors.As(err, &d) {
-		return traceError(name, err)
-	}
-	return usageErrorf("%s: %w", name, err)
-}
-
-func printTraceWritten(s *streams, st traces.WriterStats) {
-	if st.Records == 0 {
-		fmt.Fprintf(s.err, "wrote no packets, %d events, %d bytes\n", st.Events, st.Bytes)
-		return
-	}
-	fmt.Fprintf(s.err, "wrote %d packets, %d events, %d bytes (%.1f a packet)\n",
-		st.Records, st.Events, st.Bytes, float64(st.Bytes)/float64(st.Records))
 }

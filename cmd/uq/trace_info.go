@@ -4,8 +4,6 @@ import (
 	"bufio"
 	"cmp"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -31,7 +29,10 @@ func newTraceInfoCmd(s *streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "info TRACE",
 		Short: "Summarize a trace",
-		Args:  cobra.ExactArgs(1),
+		Long: `Summarize a trace. Bytes and rates are those of layer 3, without link-layer
+headers, which uq sim adds (link_header in the trace's header). A rate over less
+than 10 ms is printed as -: it would say little.`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runTraceInfo(cmd.Context(), s, args[0], o)
 		},
@@ -47,21 +48,18 @@ func runTraceInfo(ctx context.Context, s *streams, name string, o traceInfoOptio
 	if o.top < 0 {
 		return usageErrorf("--top %d: want 0 or more", o.top)
 	}
-	r, in, err := startTrace(ctx, s, name, o.salvage)
+	in, err := startTrace(ctx, s, name, &o.salvage)
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	sum, err := traces.Summarize(r, o.top)
-	var d *traces.Damage
-	if err != nil && (!errors.As(err, &d) || errors.Is(err, context.Canceled)) {
-		return traceError(name, err)
+	sum, err := traces.Summarize(in.Reader, o.top)
+	if err != nil && !isDamage(err) {
+		return in.fail(err)
 	}
 	w := bufio.NewWriter(s.out)
 	if o.json {
-		e := json.NewEncoder(w)
-		e.SetIndent("", "  ")
-		if err := e.Encode(sum); err != nil {
+		if err := encodeJSON(w, sum); err != nil {
 			return err
 		}
 	} else {
@@ -70,18 +68,18 @@ func runTraceInfo(ctx context.Context, s *streams, name string, o traceInfoOptio
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	return traceError(name, err)
+	return in.fail(err)
 }
 
 // printTraceSummary writes the summary for people.
 func printTraceSummary(w io.Writer, name string, s *traces.Summary) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "trace\t%s\n", name)
+	fmt.Fprintf(t, "trace\t%s\n", printable(name, ""))
 	printTraceHeader(t, s.Header)
-	fmt.Fprintf(t, "state\t%s\n", traceState(s))
+	fmt.Fprintf(t, "state\t%s\n", printable(traceState(s), ""))
 	fmt.Fprintf(t, "time\t%s from %.6f s to %.6f s\n", s.Duration(), inSeconds(s.FirstNs), inSeconds(s.LastNs))
 	fmt.Fprintf(t, "packets\t%d, %d on the wire\n", s.Records, s.Packets)
-	fmt.Fprintf(t, "bytes\t%d, %s\n", s.Bytes, perSecond(s.BitsPerSecond()))
+	fmt.Fprintf(t, "bytes\t%d at layer 3, %s\n", s.Bytes, meanRate(s.Bytes, s.Duration()))
 	fmt.Fprintf(t, "file\t%d bytes in %d blocks, %.2f a packet\n", s.FileBytes, s.Blocks, float64(s.FileBytes)/float64(max(1, s.Records)))
 	fmt.Fprintf(t, "flows\t%d\n", s.Flows)
 	if s.GSO.Records > 0 {
@@ -116,9 +114,12 @@ func traceState(s *traces.Summary) string {
 	return "complete"
 }
 
-// printTraceHeader writes what the header says, a line each.
+// printTraceHeader writes what the header says, a line each. Its strings may be
+// anyone's.
 func printTraceHeader(w io.Writer, h traces.Header) {
-	line := func(key, format string, args ...any) { fmt.Fprintf(w, key+"\t"+format+"\n", args...) }
+	line := func(key, format string, args ...any) {
+		fmt.Fprintf(w, "%s\t%s\n", key, printable(fmt.Sprintf(format, args...), ""))
+	}
 	line("format", "%s", h.Version)
 	for _, f := range [...][2]string{
 		{"tool", h.Tool}, {"comment", h.Comment}, {"synthetic", h.Synthetic}, {"anonymized", h.Anonymized},
@@ -166,11 +167,11 @@ func printTraceFlows(w io.Writer, s *traces.Summary) {
 	}
 	fmt.Fprintln(w)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(t, "packets\tbytes\trate\tshare\t  flow\n")
+	fmt.Fprintf(t, "packets\tL3 bytes\trate\tshare\t  flow\n")
 	for i := range s.TopFlows {
 		f := &s.TopFlows[i]
 		share := 100 * float64(f.Bytes) / float64(max(1, s.Bytes))
-		fmt.Fprintf(t, "%d\t%d\t%s\t%.1f%%\t  %s\n", f.Packets, f.Bytes, perSecond(f.BitsPerSecond()), share, f.Flow)
+		fmt.Fprintf(t, "%d\t%d\t%s\t%.1f%%\t  %s\n", f.Packets, f.Bytes, meanRate(f.Bytes, time.Duration(f.LastNs-f.FirstNs)), share, f.Flow)
 	}
 	t.Flush()
 	if more := s.Flows - len(s.TopFlows); more > 0 {
@@ -179,6 +180,18 @@ func printTraceFlows(w io.Writer, s *traces.Summary) {
 }
 
 func inSeconds(ns int64) float64 { return float64(ns) / 1e9 }
+
+// minRateSpan is the shortest time that a rate is printed for: over less, a few
+// packets of one burst look like any rate.
+const minRateSpan = 10 * time.Millisecond
+
+// meanRate prints the rate of so many bytes in a span, or - if that is too short.
+func meanRate(bytes uint64, span time.Duration) string {
+	if span < minRateSpan {
+		return "-"
+	}
+	return perSecond(float64(bytes) * 8 / span.Seconds())
+}
 
 // perSecond prints a rate with a unit of tc's.
 func perSecond(bps float64) string {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -17,7 +16,7 @@ type traceSynthOptions struct {
 	packets uint64
 	seed    uint64
 	kind    string
-	out     string
+	out     traceDestination
 }
 
 func newTraceSynthCmd(s *streams) *cobra.Command {
@@ -41,8 +40,7 @@ and seed give the same packets everywhere.
 	f.Uint64Var(&o.packets, "packets", 100000, "how many packets")
 	f.Uint64Var(&o.seed, "seed", 1, "seed of the random numbers")
 	f.StringVar(&o.kind, "kind", synth.Mix, strings.Join(synth.Kinds(), ", "))
-	f.StringVarP(&o.out, "output", "o", "", "trace to write, - for standard output")
-	_ = cmd.MarkFlagRequired("output")
+	o.out.flags(cmd)
 	return cmd
 }
 
@@ -51,11 +49,7 @@ func runTraceSynth(ctx context.Context, s *streams, o traceSynthOptions) error {
 	if err != nil {
 		return usageErrorf("--kind: %w", err)
 	}
-	return writeTraceFile(s, o.out, func(w io.Writer) error {
-		t, err := traces.NewWriter(w, g.Header(), traces.WriterOptions{})
-		if err != nil {
-			return err
-		}
+	return writeTrace(s, o.out, g.Header(), func(t *traces.Writer) error {
 		var r traces.Record
 		last := pkt.Time(0)
 		for i := range o.packets {
@@ -68,10 +62,6 @@ func runTraceSynth(ctx context.Context, s *streams, o traceSynthOptions) error {
 			}
 			last = r.Time
 		}
-		if err := t.Close(traces.End{Clean: true, DurationNs: int64(last)}); err != nil {
-			return err
-		}
-		printTraceWritten(s, t.Stats())
-		return nil
+		return t.Close(traces.End{Clean: true, DurationNs: int64(last)})
 	})
 }

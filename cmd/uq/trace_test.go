@@ -4,10 +4,15 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/uqtool/uq/traces"
 )
@@ -104,5 +109,128 @@ func TestInterruptedTraceCommand(t *testing.T) {
 	code := execute(ctx, s, []string{"trace", "synth", "-o", filepath.Join(dir, "t.zst")})
 	if left, _ := os.ReadDir(dir); code != exitInterrupted || len(left) != 0 {
 		t.Errorf("exit code %d, files %v: %s", code, left, errs.String())
+	}
+}
+
+func TestUnknownCommandsExit2(t *testing.T) {
+	for _, args := range []string{"foo", "trace foo", "trace foo --json", "help nope", "help trace nope", "completion nope", "--nope", "version now"} {
+		if code, out, errs := uq(nil, strings.Fields(args)...); code != exitUsage || out != "" {
+			t.Errorf("uq %s: exit code %d, %q: %s", args, code, out, errs)
+		}
+	}
+}
+
+// untilInterrupted runs a command line and interrupts it after a while.
+func untilInterrupted(t *testing.T, stdin io.Reader, args ...string) (code int, errs string) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	time.AfterFunc(50*time.Millisecond, cancel)
+	var out, e bytes.Buffer
+	done := make(chan int)
+	go func() { done <- execute(ctx, &streams{in: stdin, out: &out, err: &e}, args) }()
+	select {
+	case code = <-done:
+	case <-time.After(20 * time.Second):
+		t.Fatalf("uq %s: not to be interrupted", args)
+	}
+	return code, e.String()
+}
+
+// Every command that waits for its input can be interrupted, says only that,
+// and leaves no file behind.
+func TestInterruptedWhileInputIsQuiet(t *testing.T) {
+	_, file, _ := uq(nil, "trace", "synth", "--packets", "20000", "-o", "-")
+	_, text, _ := uq([]byte(file), "trace", "cat", "-")
+	dir := t.TempDir()
+	for _, c := range []struct{ args, input string }{
+		{"trace info -", file}, {"trace info --salvage -", file}, {"trace cat -", file}, {"trace cat - -o " + filepath.Join(dir, "f"), file},
+		{"trace anonymize - -o " + filepath.Join(dir, "t"), file}, {"trace pack - -o " + filepath.Join(dir, "t"), text},
+		{"verify -", file},
+	} {
+		for _, n := range []int{0, 60, len(c.input) / 2} {
+			r, w := io.Pipe()
+			go w.Write([]byte(c.input[:n]))
+			code, errs := untilInterrupted(t, r, strings.Fields(c.args)...)
+			r.Close()
+			if c.args == "verify -" && n > 60 {
+				continue // refused: it has no scheduler
+			}
+			if code != exitInterrupted || !strings.HasSuffix(errs, "uq: interrupted\n") || strings.Contains(errs, "damaged") {
+				t.Errorf("uq %s, %d bytes: exit code %d: %s", c.args, n, code, errs)
+			}
+		}
+	}
+	if left, _ := os.ReadDir(dir); len(left) != 0 {
+		t.Errorf("files %v", left)
+	}
+}
+
+// An interruption after damage is an interruption.
+func TestInterruptedSalvage(t *testing.T) {
+	_, file, _ := uq(nil, "trace", "synth", "--packets", "40000", "-o", "-")
+	bad := []byte(file)
+	bad[len(bad)/4] ^= 1
+	r, w := io.Pipe()
+	defer r.Close()
+	go w.Write(bad[:len(bad)/2])
+	name := filepath.Join(t.TempDir(), "t")
+	if code, errs := untilInterrupted(t, r, "trace", "anonymize", "--salvage", "-", "-o", name); code != exitInterrupted {
+		t.Errorf("exit code %d: %s", code, errs)
+	}
+	if _, err := os.Stat(name); err == nil {
+		t.Error("a file is left")
+	}
+}
+
+// What an error joins with an interruption is told too.
+func TestErrorsBesidesInterrupt(t *testing.T) {
+	rule := errors.New("rule not removed")
+	for _, c := range []struct {
+		err  error
+		want int
+	}{
+		{context.Canceled, 0},
+		{fmt.Errorf("read: %w", context.Canceled), 0},
+		{&traces.Damage{Err: context.Canceled}, 0},
+		{errors.Join(rule, context.Canceled), 1},
+		{fmt.Errorf("run: %w", errors.Join(context.Canceled, errors.Join(rule, rule))), 1},
+		{errors.Join(context.Canceled, fmt.Errorf("read: %w", context.Canceled)), 0},
+	} {
+		if got := besidesInterrupt(c.err); len(got) != c.want {
+			t.Errorf("%v: got %v", c.err, got)
+		}
+	}
+}
+
+// Damage names the way out where there is one.
+func TestDamageNamesTheWayOut(t *testing.T) {
+	_, one, _ := uq(nil, "trace", "synth", "--packets", "20000", "-o", "-")
+	bad := []byte(one)
+	bad[len(bad)/2] ^= 1
+	at := strconv.Itoa(len(one))
+	for _, c := range []struct {
+		args  string
+		input []byte
+		want  string
+	}{
+		{"trace info -", bad, ": --salvage goes on behind that\n"},
+		{"trace cat -", bad, ": --salvage goes on behind that\n"},
+		{"trace info -", []byte(one + one), "another trace begins here: 20000 records recovered: head -c " + at + " FILE is the first trace, tail -c +" + strconv.Itoa(len(one)+1) + " FILE the rest"},
+	} {
+		if code, _, errs := uq(c.input, strings.Fields(c.args)...); code != exitDamaged || !strings.Contains(errs, c.want) {
+			t.Errorf("uq %s: exit code %d: %s", c.args, code, errs)
+		}
+	}
+	for _, c := range []struct {
+		args  string
+		input []byte
+	}{
+		{"trace info --salvage -", bad},
+		{"trace info -", []byte(one[:len(one)/2])},
+	} {
+		if _, _, errs := uq(c.input, strings.Fields(c.args)...); strings.Contains(errs, "--salvage") {
+			t.Errorf("uq %s: %s", c.args, errs)
+		}
 	}
 }
