@@ -23,10 +23,13 @@ type capture struct {
 	ring   *ring
 	shared *counters
 	limit  uint64 // packets, or 0
+	// shutdown ends the queue's feed.
+	shutdown func()
 
 	open     *block // being filled, or nil
 	opened   pkt.Time
 	verdicts []nfq.Verdict
+	received uint64 // packets, those beyond the limit too
 	overrun  uint64 // packets without a record that no event tells of yet
 	count    Counts
 	failed   bool // run ended by an error
@@ -40,7 +43,7 @@ const maxLatency = int64(60 * time.Second)
 
 func newCapture(q Queue, r *ring, shared *counters, o Options) *capture {
 	return &capture{
-		q: q, clock: o.Clock, ring: r, shared: shared, limit: o.Packets,
+		q: q, clock: o.Clock, ring: r, shared: shared, limit: o.Packets, shutdown: q.Shutdown,
 		verdicts: make([]nfq.Verdict, 0, nfq.BatchSize),
 		latency:  hdrhistogram.New(1, maxLatency, 3),
 		batches:  hdrhistogram.New(1, nfq.BatchSize, 3),
@@ -94,6 +97,7 @@ func (c *capture) serve(b nfq.Batch, now pkt.Time) error {
 	if c.open != nil && (now.Sub(c.opened) >= blockAge || !c.open.room(len(b.Packets))) {
 		c.handOver()
 	}
+	c.received += uint64(len(b.Packets))
 	err := c.accept(b.Packets)
 	done := c.clock.Now()
 	if b.Loss.Any() {
@@ -144,7 +148,7 @@ func (c *capture) take(ps []nfq.Packet, now, done pkt.Time) {
 		c.count.Losses.Records += uint64(len(ps))
 	}
 	if c.limitReached() {
-		c.q.Shutdown()
+		c.shutdown()
 	}
 }
 

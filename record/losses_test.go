@@ -70,7 +70,7 @@ func TestKernelState(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var state atomic.Pointer[nfq.KernelState]
 		state.Store(&nfq.KernelState{})
-		r := startRun(t, Options{KernelState: func() (nfq.KernelState, error) { return *state.Load(), nil }}, nil)
+		r := startRun(t, Options{Witness: Witness{KernelState: func() (nfq.KernelState, error) { return *state.Load(), nil }}}, nil)
 		r.q.Push(udpPackets(2)...)
 		time.Sleep(300 * time.Millisecond)
 		state.Store(&nfq.KernelState{Full: 3})
@@ -93,6 +93,68 @@ func TestKernelState(t *testing.T) {
 			t.Errorf("lost (-want +got):\n%s", d)
 		}
 	})
+}
+
+// Where the kernel's account may not be read, the rule's counter tells what never
+// came; where it may, only what fail-open let pass. Nothing is told that is not
+// certain.
+func TestRule(t *testing.T) {
+	readable := func() (nfq.KernelState, error) { return nfq.KernelState{}, nil }
+	secret := func() (nfq.KernelState, error) { return nfq.KernelState{}, errors.New("not permitted") }
+	for name, tt := range map[string]struct {
+		witness Witness
+		fed     uint64
+		fail    bool // of the counter
+		limit   uint64
+		full    uint64
+		text    string
+	}{
+		"all came":         {fed: 15},
+		"more came":        {fed: 13},
+		"some did not":     {fed: 18, full: 3, text: "counted by the rule, but never delivered"},
+		"limit":            {fed: 18, limit: 4, full: 3, text: "counted by the rule, but never delivered"},
+		"unreadable":       {fed: 18, witness: Witness{KernelState: secret}, full: 3, text: "counted by the rule, but never delivered"},
+		"the kernel knows": {fed: 18, witness: Witness{KernelState: readable}},
+		"fail-open": {fed: 18, witness: Witness{KernelState: readable, FailOpen: true}, full: 3,
+			text: "counted by the rule, and passed unseen: fail-open"},
+		"no counter": {fed: 18, fail: true},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			tt.witness.Fed = func() (uint64, error) {
+				if tt.fail {
+					return 0, errors.New("no counter")
+				}
+				return tt.fed, nil
+			}
+			r := startRun(t, Options{Witness: tt.witness, Packets: tt.limit}, nil)
+			r.q.Push(udpPackets(6)...)
+			synctest.Wait()
+			r.q.Miss(5)
+			r.q.Push(udpPackets(4)...)
+			synctest.Wait()
+			if tt.limit == 0 {
+				r.end()
+			}
+			<-r.done
+			want := tt.full
+			if tt.limit > 0 {
+				want = tt.fed - 6 // the limit ended it before the rest
+			}
+			_, events, end, _ := read(t, r.out.Bytes())
+			var told uint64
+			for _, e := range events {
+				if e.Kind == traces.QueueFull {
+					told += e.Count
+					if e.Text != tt.text {
+						t.Errorf("%s: text %q", name, e.Text)
+					}
+				}
+			}
+			if told != want || r.sum.Losses.QueueFull != want || end.Lost["queue_full"] != want {
+				t.Errorf("%s: told %d, counted %d, end %v: want %d", name, told, r.sum.Losses.QueueFull, end.Lost, want)
+			}
+		})
+	}
 }
 
 // slowWriter takes a while for every write.
@@ -176,7 +238,7 @@ func TestFailingWriter(t *testing.T) {
 			t.Errorf("%d verdicts, progress told %v, clean %v", len(r.q.Given()), failed, r.sum.Clean)
 		}
 		recs, _, _, ended := read(t, w.Bytes())
-		if n := uint64(len(recs)); ended || n == 0 || n != r.sum.Records || n+r.sum.Losses.Records != 40000 {
+		if n := uint64(len(recs)); ended || n == 0 || n != r.sum.Records || n != r.sum.Segs || 100*n != r.sum.RecordedBytes || n+r.sum.Losses.Records != 40000 {
 			t.Errorf("%d records, ended %v, %+v", len(recs), ended, r.sum)
 		}
 	})

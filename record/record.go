@@ -49,9 +49,8 @@ type Options struct {
 	// Progress, if not nil, is called about four times a second, from another
 	// goroutine.
 	Progress func(Progress)
-	// KernelState, if not nil, reads the kernel's account of the queue, which
-	// tells losses that nothing else does. Errors are taken as "cannot know".
-	KernelState func() (nfq.KernelState, error)
+	// Witness tells of losses that nothing else does.
+	Witness Witness
 }
 
 // Run records from q to w until ctx is done, the packet limit is reached or
@@ -70,17 +69,19 @@ func Run(ctx context.Context, q Queue, w *traces.Writer, o Options) (Summary, er
 	}
 	shared := &counters{}
 	ring := newRing(o.Buffer, o.CopyRange)
+	g := NewLedger(w, o.Clock, o.Witness)
 	c := newCapture(q, ring, shared, o)
-	wr := newWriter(w, ring, shared, o)
+	c.shutdown = func() { g.Stop(q) }
+	wr := newWriter(g, ring, shared, o)
 	written := make(chan struct{})
 	go func() {
 		defer close(written)
 		wr.run()
 	}()
 
-	stop := context.AfterFunc(ctx, q.Shutdown)
-	defer stop()
+	release := g.StopWith(ctx, q)
 	captureErr := c.run()
+	release()
 	<-written
 
 	why := Why(ctx, captureErr)
@@ -88,8 +89,8 @@ func Run(ctx context.Context, q Queue, w *traces.Writer, o Options) (Summary, er
 		why = fmt.Sprintf("limit of %d packets", c.limit)
 	}
 	wr.overrun(c.overrun)
-	wr.close(why, captureErr == nil)
-	return summarize(c, wr, why), errors.Join(captureErr, wr.failure())
+	wr.close(why, captureErr == nil, c.received)
+	return summarize(c, wr, why), errors.Join(captureErr, g.Failure(shared.get().Losses))
 }
 
 // Why words the reason of a run's end: its error, or the cause of ctx.

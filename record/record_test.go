@@ -291,7 +291,7 @@ func BenchmarkCapture(b *testing.B) {
 	}
 	ring := newRing(DefaultBuffer, o.CopyRange)
 	c := newCapture(nullQueue{}, ring, &counters{}, o)
-	wr := newWriter(tw, ring, c.shared, o)
+	wr := newWriter(NewLedger(tw, o.Clock, Witness{}), ring, c.shared, o)
 	batch := nfq.Batch{Packets: udpPackets(nfq.BatchSize)}
 	b.Run("capture", func(b *testing.B) {
 		b.ReportAllocs()

@@ -13,14 +13,15 @@ import (
 
 // Losses counts what a recording missed, by kind.
 type Losses struct {
-	// Missing counts packets that the kernel could not deliver: dropped, or
+	// Missing counts packets that did not fit the receive buffer: dropped, or
 	// passed unseen under fail-open.
 	Missing uint64 `json:"missing"`
 	// Overflows counts the kernel's reports of a full receive buffer; the
 	// packets are among Missing.
 	Overflows uint64 `json:"overflows"`
-	// QueueFull counts packets dropped because the kernel's queue was full;
-	// where the kernel does not tell, it stays 0.
+	// QueueFull counts packets that found the kernel's queue full: dropped, or
+	// passed unseen under fail-open. Where the kernel does not tell, it is what
+	// the rule counted and nothing else explains; without a rule it stays 0.
 	QueueFull uint64 `json:"queue_full"`
 	// Gone counts packets that the kernel gave up before their verdict.
 	Gone uint64 `json:"gone"`
@@ -100,19 +101,26 @@ type Progress struct {
 	Err error
 }
 
-func (wr *writer) report() Progress {
-	p := Progress{Counts: wr.shared.get(), Elapsed: time.Duration(wr.clock.Now()), Written: wr.w.Stats(), Err: wr.err}
-	p.Losses = wr.losses()
-	return p
+// NewProgress is the state of g, of whose packets the reader has counted c.
+func NewProgress(g *Ledger, c Counts) Progress {
+	c.Losses = g.Losses(c.Losses)
+	return Progress{Counts: c, Elapsed: time.Duration(g.clock.Now()), Written: g.Stats(), Err: g.err}
 }
 
-// Summary is the account of a whole recording.
+func (wr *writer) report() Progress {
+	return NewProgress(wr.Ledger, wr.shared.get())
+}
+
+// Summary is the account of a whole recording: Counts of what passed, the next
+// three of what of it is in the trace.
 type Summary struct {
 	Counts
-	// Segs is how many packets on the wire the recorded ones stand for.
-	Segs uint64 `json:"segs"`
 	// Records is how many packets are in the trace.
 	Records uint64 `json:"records"`
+	// Segs is how many packets on the wire the recorded ones stand for.
+	Segs uint64 `json:"segs"`
+	// RecordedBytes is their sum from layer 3 up.
+	RecordedBytes uint64 `json:"recorded_bytes"`
 	// DurationNs is from the trace's time zero to the end.
 	DurationNs int64 `json:"duration_ns"`
 	// PacketsPerSecond and BitsPerSecond are averages over the duration.
@@ -152,14 +160,17 @@ func Distribute(h *hdrhistogram.Histogram) Distribution {
 func summarize(c *capture, wr *writer, why string) Summary {
 	p := wr.report()
 	s := Summary{
-		Counts: p.Counts, Segs: wr.segs, Records: wr.safe,
-		DurationNs: int64(p.Elapsed), FileBytes: p.Written.Bytes,
+		Counts: p.Counts, DurationNs: int64(p.Elapsed), FileBytes: p.Written.Bytes,
 		Batch: Distribute(c.batches), VerdictLatencyNs: Distribute(c.latency),
 		Clean: wr.err == nil && !c.failed, Why: why,
 	}
+	s.Keep(wr.Safe())
 	s.Rates()
 	return s
 }
+
+// Keep sets what is in the trace.
+func (s *Summary) Keep(k Kept) { s.Records, s.Segs, s.RecordedBytes = k.Records, k.Segs, k.Bytes }
 
 // Rates sets the averages from the totals.
 func (s *Summary) Rates() {

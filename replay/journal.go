@@ -1,7 +1,6 @@
 package replay
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/uqtool/uq/record"
@@ -17,8 +16,6 @@ const (
 	pages = 128
 	// pageAge is the longest a page waits to fill.
 	pageAge = 50 * time.Millisecond
-	// flushEvery bounds what a crash loses, with a page's age on top.
-	flushEvery = 750 * time.Millisecond
 	// reportEvery is between calls of Progress.
 	reportEvery = 250 * time.Millisecond
 )
@@ -43,15 +40,13 @@ type journal struct {
 	segs       uint64
 	overrun    uint64 // records dropped that no event tells of yet
 
-	w        *traces.Writer
+	ledger   *record.Ledger // the writer's
 	progress func(record.Progress)
-	err      error  // of the writer
-	failed   uint64 // records that met it
 }
 
-func startJournal(w *traces.Writer, clock record.Clock, progress func(record.Progress)) *journal {
+func startJournal(g *record.Ledger, clock record.Clock, progress func(record.Progress)) *journal {
 	j := &journal{
-		clock: clock, w: w, progress: progress,
+		clock: clock, ledger: g, progress: progress,
 		free: make(chan *page, pages), full: make(chan *page, pages), done: make(chan struct{}),
 	}
 	for range pages {
@@ -134,7 +129,6 @@ func (j *journal) write() {
 	tick := time.NewTicker(reportEvery)
 	defer tick.Stop()
 	var counts record.Counts
-	flushed := j.clock.Now()
 	for {
 		select {
 		case p, ok := <-j.full:
@@ -145,12 +139,9 @@ func (j *journal) write() {
 			j.page(p)
 			j.free <- p
 		case <-tick.C:
-			if now := j.clock.Now(); now.Sub(flushed) >= flushEvery {
-				flushed = now
-				j.keep(j.w.Flush)
-			}
+			j.ledger.Tick()
 			if j.progress != nil {
-				j.progress(record.Progress{Counts: counts, Elapsed: time.Duration(j.clock.Now()), Written: j.w.Stats(), Err: j.err})
+				j.progress(record.NewProgress(j.ledger, counts))
 			}
 		}
 	}
@@ -158,23 +149,15 @@ func (j *journal) write() {
 
 func (j *journal) page(p *page) {
 	for _, e := range p.events {
-		j.keep(func() error { return j.w.Event(e) })
+		j.ledger.Event(e)
 	}
 	for i := range p.recs {
-		if j.keep(func() error { return j.w.Append(&p.recs[i]) }); j.err != nil {
-			j.failed++
-		}
-	}
-}
-
-func (j *journal) keep(f func() error) {
-	if j.err == nil {
-		j.err = f()
+		j.ledger.Append(&p.recs[i])
 	}
 }
 
 // close ends the trace and returns the totals.
-func (j *journal) close(end traces.End) (counts record.Counts, err error) {
+func (j *journal) close(end traces.End) (record.Counts, error) {
 	if j.overrun > 0 {
 		j.ready(j.clock.Now())
 	}
@@ -183,12 +166,7 @@ func (j *journal) close(end traces.End) (counts record.Counts, err error) {
 	}
 	close(j.full)
 	<-j.done
-	j.counts.Losses.Records += j.failed
-	end.DurationNs = int64(j.clock.Now())
-	end.Lost = j.counts.Losses.ByKind()
-	j.keep(func() error { return j.w.Close(end) })
-	if j.err != nil {
-		return j.counts, fmt.Errorf("the packets passed, but %d records were not written: %w", j.counts.Losses.Records, j.err)
-	}
-	return j.counts, nil
+	seen := j.counts.Losses
+	j.counts.Losses = j.ledger.Close(end, j.counts.Packets, seen)
+	return j.counts, j.ledger.Failure(seen)
 }

@@ -73,6 +73,8 @@ type LiveOptions struct {
 	// OnArrival, if not nil, is called in the loop with each packet as it was
 	// received and its number, before the port sees it.
 	OnArrival func(id uint64, p *nfq.Packet, at pkt.Time)
+	// Witness tells of losses that nothing else does.
+	Witness record.Witness
 	// Progress, if not nil, is called about four times a second, from another
 	// goroutine.
 	Progress func(record.Progress)
@@ -89,8 +91,7 @@ type Live struct {
 	held  held
 	out   []nfq.Verdict
 	sent  []uint64 // ids of the packets in out
-	round uint64
-	full  int // reads of a full batch in a row
+	round record.Rounds
 	log   *journal
 
 	collector *report.Collector
@@ -109,6 +110,8 @@ type Result struct {
 	record.Counts
 	// Segs is how many packets on the wire those stand for.
 	Segs uint64 `json:"segs"`
+	// Kept is what of it is in the trace.
+	Kept record.Kept `json:"kept"`
 	// Lateness is from the due time of a verdict to when it was handed over, in
 	// nanoseconds.
 	Lateness record.Distribution `json:"release_lateness_ns"`
@@ -143,16 +146,22 @@ func NewLive(q record.Queue, opt LiveOptions) (*Live, error) {
 // at the end are accepted at once. Closing q is left to the caller.
 func (l *Live) Run(ctx context.Context, w *traces.Writer) (Result, error) {
 	l.ctx, l.deadline = ctx, pkt.Never
-	l.log = startJournal(w, l.opt.Clock, l.opt.Progress)
-	stop := context.AfterFunc(ctx, l.q.Shutdown)
-	defer stop()
+	g := record.NewLedger(w, l.opt.Clock, l.opt.Witness)
+	l.log = startJournal(g, l.opt.Clock, l.opt.Progress)
+	release := g.StopWith(ctx, l.q)
 	err := l.loop()
+	release()
+	why := record.Why(ctx, err)
+	if err == nil && l.limitReached() {
+		why = fmt.Sprintf("limit of %d packets", l.opt.Packets)
+	}
 	end := traces.End{
-		Clean: err == nil, Why: record.Why(ctx, err),
+		Clean: err == nil, Why: why,
 		Scheduled: &traces.Scheduled{HorizonNs: int64(l.port.Now()), Digest: l.collector.Digest.String()},
 	}
 	counts, werr := l.log.close(end)
 	l.result.Counts, l.result.Segs, l.result.Why = counts, l.log.segs, end.Why
+	l.result.Kept = g.Safe()
 	l.result.Run = report.NewRun(l.port, l.collector, l.opt.Flows)
 	l.result.Lateness = record.Distribute(l.lateness)
 	l.result.Horizon = l.port.Now()
@@ -170,7 +179,7 @@ func (l *Live) loop() error {
 	for {
 		b, err := l.q.Receive(l.timeout())
 		now := l.opt.Clock.Now()
-		l.advanceRound(uint64(len(b.Packets)) + b.Loss.Gone + b.Loss.Refused)
+		l.round.Advance(b)
 		l.settle(b, now)
 		for i := range b.Packets {
 			l.arrive(&b.Packets[i], now)
@@ -189,11 +198,13 @@ func (l *Live) loop() error {
 			}
 			return err
 		}
-		if l.opt.Packets > 0 && l.arrivals >= l.opt.Packets {
-			l.q.Shutdown()
+		if l.limitReached() {
+			l.log.ledger.Stop(l.q)
 		}
 	}
 }
+
+func (l *Live) limitReached() bool { return l.opt.Packets > 0 && l.arrivals >= l.opt.Packets }
 
 // draining says whether the loop goes on although the queue feeds no more, and
 // waits for what is due next.
@@ -210,20 +221,6 @@ func (l *Live) draining(now pkt.Time) bool {
 	time.Sleep(min(l.timeout(), l.deadline.Sub(now)))
 	return true
 }
-
-// advanceRound counts the times the socket was read empty. Only then is it
-// known that what the kernel said to earlier verdicts has arrived; under a load
-// that never lets it run empty, many reads stand for one.
-func (l *Live) advanceRound(messages uint64) {
-	if l.full++; messages < nfq.BatchSize || l.full == fullReads {
-		l.full = 0
-		l.round++
-	}
-}
-
-// fullReads times nfq.BatchSize is more messages than a usual receive buffer
-// holds.
-const fullReads = 128
 
 // timeout is how long the loop may wait for packets.
 func (l *Live) timeout() time.Duration {
@@ -250,7 +247,7 @@ func (l *Live) settle(b nfq.Batch, now pkt.Time) {
 	for _, id := range b.Gone {
 		l.held.gone(id)
 	}
-	for e := l.held.settled(l.round); e != nil; e = l.held.settled(l.round) {
+	for e := l.held.settled(l.round.Now()); e != nil; e = l.held.settled(l.round.Now()) {
 		l.log.record(&e.rec, now)
 		l.held.pop()
 	}
@@ -330,7 +327,7 @@ func (l *Live) send() error {
 	now := l.opt.Clock.Now()
 	for _, id := range l.sent {
 		e := l.held.at(id)
-		e.round, e.rec.VerdictTime = l.round, now
+		e.round, e.rec.VerdictTime = l.round.Now(), now
 		if e.rec.Due != traces.NoTime {
 			_ = l.lateness.RecordValue(min(int64(now-e.rec.Due), int64(time.Minute)))
 		}

@@ -75,6 +75,7 @@ func play(t *testing.T, conf traces.Scheduler, opt LiveOptions, drive func(*sess
 		s.q = nfqtest.New() // its channels belong to the bubble
 		opt.Clock = record.StartClock()
 		opt.Scheduler, opt.LinkHeader, opt.CEMark = conf, 14, 1
+		opt.Witness.KernelState = s.q.KernelState
 		opt.Timer = Sleep // virtual time stands still for a loop that polls
 		h := record.NewHeader(opt.Clock, traces.Capture{Mode: "test"})
 		h.Scheduler = &conf
@@ -336,6 +337,58 @@ func TestLosses(t *testing.T) {
 	}
 	if gone != l.Gone {
 		t.Errorf("%d packets marked gone, %d counted", gone, l.Gone)
+	}
+}
+
+// TestQueueFull: packets that find the kernel's queue full have no id; the
+// kernel's account tells of them, during the run and at its end.
+func TestQueueFull(t *testing.T) {
+	conf := traces.Scheduler{Qdisc: "pfifo", Link: "rate 1mbit", Seed: 1}
+	s := play(t, conf, LiveOptions{}, func(s *session) {
+		s.q.MaxLen = 20
+		g := newTraffic(t, 8)
+		s.burst(g, 100, time.Millisecond)
+		time.Sleep(time.Second)
+		for range 50 {
+			s.q.Push(g.packet())
+		}
+	})
+	st, _ := s.q.KernelState()
+	if s.err != nil || st.Full == 0 || s.result.Losses.QueueFull != st.Full {
+		t.Fatalf("%v: %d packets found the queue full, %d were counted", s.err, st.Full, s.result.Losses.QueueFull)
+	}
+	events, told := 0, uint64(0)
+	r, err := traces.NewReader(&s.trace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.OnEvent(func(e traces.Event) {
+		if e.Kind == traces.QueueFull {
+			events, told = events+1, told+e.Count
+		}
+	})
+	var rec traces.Record
+	for r.Next(&rec) == nil {
+	}
+	end, ok := r.End()
+	if events < 2 || told != st.Full || !ok || end.Lost["queue_full"] != st.Full {
+		t.Errorf("%d events tell %d, the end %v: want %d", events, told, end.Lost, st.Full)
+	}
+}
+
+// TestPacketLimit ends a run by its own limit, and says so.
+func TestPacketLimit(t *testing.T) {
+	conf := traces.Scheduler{Qdisc: "pfifo", Link: "rate 1mbit", Seed: 1}
+	fed := func() (uint64, error) { return 70, nil }
+	s := play(t, conf, LiveOptions{Packets: 50, Witness: record.Witness{Fed: fed, FailOpen: true}}, func(s *session) {
+		g := newTraffic(t, 9)
+		for range 60 {
+			s.q.Push(g.packet())
+		}
+		time.Sleep(time.Second)
+	})
+	if s.err != nil || s.result.Why != "limit of 50 packets" || s.result.Packets != 60 || s.result.Losses.QueueFull != 10 {
+		t.Errorf("%v: %q after %d packets, %+v", s.err, s.result.Why, s.result.Packets, s.result.Losses)
 	}
 }
 

@@ -1,6 +1,10 @@
 package replay
 
 import (
+	"math"
+	"math/bits"
+	"time"
+
 	"github.com/uqtool/uq/sim/egress"
 	"github.com/uqtool/uq/sim/link"
 	"github.com/uqtool/uq/sim/pkt"
@@ -19,4 +23,45 @@ func NewPort(c traces.Scheduler, sink egress.Sink, pool *pkt.Pool) (*egress.Port
 	return egress.New(func(d sched.DropFunc) (sched.Scheduler, error) {
 		return builtin.New(c.Qdisc, d)
 	}, l, sink, pool)
+}
+
+// smallest is the least a packet takes up in a limit in bytes.
+const smallest = 64
+
+// Room is how many packets a port may hold at once as far as its configuration
+// says: the qdisc's limit, a packet that finds it full, and what is under way on
+// the link. A kernel queue with less room drops before the qdisc decides. 0 is
+// unknown.
+func Room(p *egress.Port) uint64 {
+	d, ok := p.Scheduler().(sched.Describer)
+	if !ok {
+		return 0
+	}
+	var limit uint64
+	for _, f := range d.Options() {
+		if f.Key == "limit" {
+			limit = uint64(max(f.Num, 0))
+		}
+	}
+	if limit == 0 {
+		return 0
+	}
+	if d.Kind() == "bfifo" {
+		limit /= smallest
+	}
+	return limit + 1 + underway(p.Link())
+}
+
+// underway is how many packets the link's delay keeps from their verdict.
+func underway(l link.Link) uint64 {
+	r, ok := l.(*link.Rate)
+	if !ok {
+		return 0
+	}
+	hi, lo := bits.Mul64(r.BitsPerSec/8/smallest, uint64(r.Delay))
+	if hi >= uint64(time.Second) {
+		return math.MaxInt32
+	}
+	q, _ := bits.Div64(hi, lo, uint64(time.Second))
+	return min(q, math.MaxInt32)
 }

@@ -50,6 +50,8 @@ type recordSettings struct {
 	Scheduler *traces.Scheduler `json:"scheduler,omitempty"`
 	// Timer is how a scheduler's loop waits.
 	Timer replay.Timer `json:"timer,omitempty"`
+	// Warnings are remarks for the user and for the trace.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // recordReport is what uq record --json prints.
@@ -61,8 +63,9 @@ type recordReport struct {
 	// Lab is how the lab ended, where there was one.
 	Lab *netns.Result `json:"lab,omitempty"`
 
-	gso       bool
+	failOpen  bool
 	scheduler *traces.Scheduler
+	nothing   string // said where no packet came
 }
 
 // recorded is the outcome of serving a queue.
@@ -71,6 +74,9 @@ type recorded struct {
 	// Live is set when a scheduler decided.
 	Live *replay.Result `json:"live,omitempty"`
 }
+
+// maxMaxLen is the most packets that --maxlen may ask for.
+const maxMaxLen = 1 << 30
 
 func newRecordCmd(s *streams) *cobra.Command {
 	var o recordOptions
@@ -108,7 +114,7 @@ records are lost, never packets, and the trace says how many.`,
 	f.StringVar(&o.set.Comment, "comment", "", "remark to keep in the trace")
 	f.IntVar(&o.set.CopyRange, "copy-range", nfq.DefaultCopyRange, fmt.Sprintf("bytes of each packet to see, 1 to %d; longer headers are cut", nfq.MaxCopyRange))
 	f.StringVar(&o.gso, "gso", "on", "on: take super-packets whole; off: let the kernel segment them first")
-	f.IntVar(&o.set.MaxLen, "maxlen", nfq.DefaultMaxLen, "the kernel queue's limit in packets")
+	f.IntVar(&o.set.MaxLen, "maxlen", nfq.DefaultMaxLen, "the kernel queue's limit in packets; --qdisc raises the default above its own")
 	f.IntVar(&o.set.RcvBuf, "rcvbuf", nfq.DefaultRcvBuf, "socket receive buffer to ask for, in bytes")
 	f.BoolVar(&o.set.FailOpen, "fail-open", false, "let packets that do not fit the queue pass unseen instead of dropping them")
 	f.BoolVar(&o.json, "json", false, "print a summary as JSON on standard output")
@@ -127,8 +133,11 @@ func runRecord(ctx context.Context, s *streams, o recordOptions, f *pflag.FlagSe
 	if err != nil {
 		return err
 	}
+	for _, text := range o.set.Warnings {
+		fmt.Fprintln(s.err, "warning:", text)
+	}
 	o.set.Status = len(o.command) == 0 // a command has the terminal for itself
-	rep := recordReport{Format: report.Format, Command: "record", Output: o.output, gso: o.set.GSO, scheduler: o.set.Scheduler}
+	rep := recordReport{Format: report.Format, Command: "record", Output: o.output, failOpen: o.set.FailOpen, scheduler: o.set.Scheduler, nothing: o.host.nothing()}
 	if o.lab.on {
 		err = recordInLab(ctx, o, out.File, &rep)
 	} else {
@@ -159,8 +168,8 @@ func (o *recordOptions) validate(f *pflag.FlagSet) error {
 		return usageErrorf("--duration %s: want more than 0", o.duration)
 	case o.set.CopyRange < 1 || o.set.CopyRange > nfq.MaxCopyRange:
 		return usageErrorf("--copy-range %d: want 1 to %d bytes", o.set.CopyRange, nfq.MaxCopyRange)
-	case o.set.MaxLen < 1 || o.set.MaxLen > 1<<30:
-		return usageErrorf("--maxlen %d: want 1 to %d packets", o.set.MaxLen, 1<<30)
+	case o.set.MaxLen < 1 || o.set.MaxLen > maxMaxLen:
+		return usageErrorf("--maxlen %d: want 1 to %d packets", o.set.MaxLen, maxMaxLen)
 	case o.set.RcvBuf < 1 || o.set.RcvBuf > 1<<30:
 		return usageErrorf("--rcvbuf %d: want 1 to %d bytes", o.set.RcvBuf, 1<<30)
 	}
@@ -203,6 +212,21 @@ type surroundings struct {
 	mtu      int
 	scenario *traces.Scenario
 	ready    func() error
+	// fed is how many packets the rule has sent to the queue; nil without one.
+	fed func() (uint64, error)
+}
+
+// witness tells of losses beside the queue. A rule counts super-packets whole,
+// so that its counter says nothing where the kernel segments them.
+func (in *surroundings) witness(set recordSettings) record.Witness {
+	w := record.Witness{
+		KernelState: func() (nfq.KernelState, error) { return nfq.ReadKernelState(in.queue) },
+		FailOpen:    set.FailOpen,
+	}
+	if set.GSO {
+		w.Fed = in.fed
+	}
+	return w
 }
 
 // recordQueue binds the queue and records to out until ctx ends. Only once the
@@ -229,20 +253,25 @@ func recordQueue(ctx context.Context, set recordSettings, in surroundings, out *
 	if err != nil {
 		return rec, err
 	}
+	for _, text := range set.Warnings {
+		if err := w.Event(traces.Event{Time: clock.Now(), Kind: traces.Note, Text: text}); err != nil {
+			return rec, err
+		}
+	}
 	if err := in.ready(); err != nil {
 		return rec, err
 	}
-	st := newRecordStatus(os.Stderr, set.Status)
+	st := newRecordStatus(os.Stderr, set)
 	defer st.clear()
 	if set.Scheduler != nil {
 		return scheduleQueue(ctx, q, w, replay.LiveOptions{
 			Clock: clock, Scheduler: *set.Scheduler, LinkHeader: h.LinkHeader, MTU: in.mtu,
-			CEMark: ceMark, Timer: set.Timer, Packets: set.Packets, Progress: st.show,
+			CEMark: ceMark, Timer: set.Timer, Packets: set.Packets, Progress: st.show, Witness: in.witness(set),
 		})
 	}
 	rec.Record, err = record.Run(ctx, q, w, record.Options{
 		Clock: clock, CopyRange: set.CopyRange, MTU: in.mtu, Packets: set.Packets, Progress: st.show,
-		KernelState: func() (nfq.KernelState, error) { return nfq.ReadKernelState(in.queue) },
+		Witness: in.witness(set),
 	})
 	return rec, err
 }

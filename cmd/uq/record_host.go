@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strings"
 
 	"github.com/spf13/pflag"
 
@@ -51,6 +52,9 @@ func (h *hostOptions) validate(f *pflag.FlagSet) error {
 	if err != nil {
 		return usageErrorf("--hook: %w", err)
 	}
+	if err := checkDevice(h.dev); err != nil {
+		return usageErrorf("--dev %s: %w", h.dev, err)
+	}
 	h.rule = nft.Rule{Hook: hook, Port: h.port, Queue: h.queue, Bypass: true}
 	switch hook {
 	case nft.Input, nft.Prerouting:
@@ -71,6 +75,26 @@ func (h *hostOptions) validate(f *pflag.FlagSet) error {
 		return usageErrorf("--hook %s: %w", h.hook, err)
 	}
 	return nil
+}
+
+// checkDevice finds a device that is not there: nothing would ever meet the
+// rule.
+func checkDevice(name string) error {
+	if name == "" {
+		return nil
+	}
+	if _, err := net.InterfaceByName(name); err == nil {
+		return nil
+	}
+	ifs, err := net.Interfaces()
+	if err != nil {
+		return nil // cannot tell
+	}
+	var names []string
+	for _, i := range ifs {
+		names = append(names, i.Name)
+	}
+	return fmt.Errorf("no such device: there is %s", strings.Join(names, ", "))
 }
 
 func parseProto(s string) (uint8, error) {
@@ -122,6 +146,10 @@ func recordOnHost(ctx context.Context, o recordOptions, out *os.File, rep *recor
 		}
 		if h.hook != "" {
 			in.rule = h.rule.String()
+			in.fed = func() (uint64, error) {
+				c, err := table.Counter(0)
+				return c.Packets, err
+			}
 		}
 		// recordQueue closes the queue first: with bypass, packets pass in
 		// between.
@@ -153,6 +181,14 @@ func (h *hostOptions) rules(scheduled bool) []nft.Rule {
 			nft.Rule{Name: "ce-in", Hook: nft.Input, Priority: lastPriority, Mark: ceMark, SetCE: true})
 	}
 	return rs
+}
+
+// nothing words that no packet came.
+func (h *hostOptions) nothing() string {
+	if h.hook == "" {
+		return fmt.Sprintf("no packet came to queue %d: does a rule send any there? (nft list ruleset; iptables -L -v)", h.queue)
+	}
+	return fmt.Sprintf("no packet met the rule (%s): try another hook, or fewer conditions", h.rule)
 }
 
 // mtu is that of the rule's device, which segments are counted with.

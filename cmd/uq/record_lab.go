@@ -127,6 +127,10 @@ func captureInLab(ctx context.Context, l *netns.Lab) (any, error) {
 		queue: l.Config.Queue, mode: "lab", rule: l.Rule, dir: string(l.Config.Direction), mtu: netns.MTU,
 		scenario: &traces.Scenario{Bottleneck: bottleneck, Traffic: sources, Command: command},
 		ready:    func() error { l.Ready(); return nil },
+		fed: func() (uint64, error) {
+			c, err := l.Counter()
+			return c.Packets, err
+		},
 	}, l.Files[0])
 	if rec.Record.Why == "" && err != nil {
 		return nil, err

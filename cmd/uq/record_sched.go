@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -43,13 +44,29 @@ func (o *schedOptions) validate(r *recordOptions, f *pflag.FlagSet) error {
 	}
 	r.set.Timer = timer
 	r.set.Scheduler = &traces.Scheduler{Qdisc: strings.TrimSpace(o.qdisc), Link: o.link, Seed: o.seed, GSO: "whole"}
-	if _, err := replay.NewPort(*r.set.Scheduler, nil, &pkt.Pool{}); err != nil {
+	port, err := replay.NewPort(*r.set.Scheduler, nil, &pkt.Pool{})
+	if err != nil {
 		return usageErrorf("--qdisc, --link: %w", err)
 	}
+	r.set.makeRoom(replay.Room(port), f.Changed("maxlen"))
 	if r.lab.on && !f.Changed("bottleneck") {
 		r.lab.bottleneck = "delay 20ms"
 	}
 	return nil
+}
+
+// makeRoom relates the kernel queue's limit to the packets that the scheduler
+// may hold there: the kernel should not drop before the scheduler decides. What
+// the user has chosen stays, for experiments.
+func (set *recordSettings) makeRoom(room uint64, chosen bool) {
+	switch {
+	case !chosen:
+		// Packets that wait to be read are in the queue as well.
+		set.MaxLen = int(min(max(uint64(set.MaxLen), room+room/4), maxMaxLen))
+	case uint64(set.MaxLen) < room:
+		set.Warnings = append(set.Warnings, fmt.Sprintf("--maxlen %d is less than the %d packets that %q may hold on this link: the kernel will drop before it decides: raise --maxlen or leave it out",
+			set.MaxLen, room, set.Scheduler.Qdisc))
+	}
 }
 
 // scheduleQueue lets a scheduler decide about the queue's packets.
@@ -60,12 +77,12 @@ func scheduleQueue(ctx context.Context, q *nfq.Queue, w *traces.Writer, o replay
 	}
 	res, err := l.Run(ctx, w)
 	rec.Live = &res
-	st := w.Stats()
 	rec.Record = record.Summary{
-		Counts: res.Counts, Segs: res.Segs, Records: st.Records, FileBytes: st.Bytes,
+		Counts: res.Counts, FileBytes: w.Stats().Bytes,
 		DurationNs: int64(o.Clock.Now()), VerdictLatencyNs: res.Lateness,
 		Clean: err == nil, Why: res.Why,
 	}
+	rec.Record.Keep(res.Kept)
 	rec.Record.Rates()
 	return rec, err
 }

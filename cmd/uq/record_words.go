@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/uqtool/uq/record"
@@ -13,11 +12,14 @@ import (
 // writeRecordSummary says in words how a recording went.
 func writeRecordSummary(w io.Writer, r recordReport) {
 	s := r.Record
-	segs := ""
-	if s.Segs > s.Packets {
+	segs, of := "", ""
+	if s.Segs > s.Records {
 		segs = fmt.Sprintf(" (about %d on the wire)", s.Segs)
 	}
-	fmt.Fprintf(w, "recorded %d packets%s, %s, in %.1f s: %s\n", s.Records, segs, byteCount(s.Bytes),
+	if s.Records != s.Packets {
+		of = fmt.Sprintf(" of %d packets, %s, that passed", s.Packets, byteCount(s.Bytes))
+	}
+	fmt.Fprintf(w, "recorded %d packets%s, %s,%s in %.1f s: %s\n", s.Records, segs, byteCount(s.RecordedBytes), of,
 		float64(s.DurationNs)/1e9, s.Why)
 	if s.Records > 0 {
 		what := "verdicts after"
@@ -27,20 +29,20 @@ func writeRecordSummary(w io.Writer, r recordReport) {
 		fmt.Fprintf(w, "wrote %s to %s, %.1f B a packet; %s %s (median), %s (99 %%), %s (most)\n",
 			byteCount(s.FileBytes), outputName(r.Output), s.BytesPerPacket, what, nanos(s.VerdictLatencyNs.P50), nanos(s.VerdictLatencyNs.P99), nanos(s.VerdictLatencyNs.Max))
 	}
-	for _, line := range lossLines(s.Losses) {
+	for _, line := range lossLines(s.Losses, r.failOpen) {
 		fmt.Fprintln(w, line)
 	}
 	if r.Live != nil {
 		writeLive(w, r)
 	}
 	if r.Lab == nil {
+		if s.Packets == 0 {
+			fmt.Fprintln(w, "note:", r.nothing)
+		}
 		return
 	}
 	for _, n := range r.Lab.Notes {
 		fmt.Fprintln(w, "note:", n)
-	}
-	if unseen := unseenPackets(r); unseen > 0 {
-		fmt.Fprintf(w, "lost: %d packets met the rule but not the queue's reader: raise --maxlen\n", unseen)
 	}
 }
 
@@ -57,33 +59,25 @@ func writeLive(w io.Writer, r recordReport) {
 	_ = rep.WriteWords(w, report.Words{Flows: 8}) // as the lines above
 }
 
-// unseenPackets are those that the lab's rule counted and nothing else tells
-// of. A rule counts super-packets once, so they cannot be told where the kernel
-// segments; a few cross the end of the recording.
-func unseenPackets(r recordReport) uint64 {
-	s := r.Record
-	known := s.Packets + s.Losses.Missing + s.Losses.QueueFull
-	const stragglers = 64
-	if !r.gso || r.Lab.Interrupted || strings.HasPrefix(s.Why, "limit") || r.Lab.Queued.Packets < known+stragglers {
-		return 0
-	}
-	return r.Lab.Queued.Packets - known
-}
-
-// lossLines says what was lost, what that means and what would help.
-func lossLines(l record.Losses) []string {
+// lossLines says what was lost, what that means and what would help. With
+// fail-open, what did not fit was not lost to anybody but the trace.
+func lossLines(l record.Losses, failOpen bool) []string {
 	var out []string
-	add := func(n uint64, format string) {
+	add := func(n uint64, fate, format string) {
 		if n > 0 {
-			out = append(out, "lost: "+fmt.Sprintf(format, n))
+			out = append(out, fate+": "+fmt.Sprintf(format, n))
 		}
 	}
-	add(l.Missing, "%d packets did not fit the receive buffer: raise --rcvbuf (sysctl net.core.rmem_max may limit it)")
-	add(l.QueueFull, "%d packets found the queue full: raise --maxlen")
-	add(l.Gone, "%d packets were given up by the kernel before their verdict: a rule or a device was removed meanwhile")
-	add(l.Refused, "%d verdicts were refused by the kernel")
-	add(l.Unparsed, "%d messages of the kernel could not be read")
-	add(l.Records, "%d packets passed without a record: the trace could not be written fast enough, or at all")
+	fate := "lost"
+	if failOpen {
+		fate = "passed unseen"
+	}
+	add(l.Missing, fate, "%d packets did not fit the receive buffer: raise --rcvbuf (sysctl net.core.rmem_max may limit it)")
+	add(l.QueueFull, fate, "%d packets found the queue full: raise --maxlen")
+	add(l.Gone, "lost", "%d packets were given up by the kernel before their verdict: a rule or a device was removed meanwhile")
+	add(l.Refused, "lost", "%d verdicts were refused by the kernel")
+	add(l.Unparsed, "lost", "%d messages of the kernel could not be read")
+	add(l.Records, "not recorded", "%d packets passed without a record: the trace could not be written fast enough, or at all")
 	return out
 }
 
@@ -113,15 +107,16 @@ func nanos(ns int64) string {
 
 // recordStatus is the line on a terminal that follows a recording.
 type recordStatus struct {
-	w    io.Writer // nil shows nothing
-	last record.Progress
+	w        io.Writer // nil shows nothing
+	last     record.Progress
+	failOpen bool
 }
 
-func newRecordStatus(w io.Writer, on bool) *recordStatus {
-	if !on || !isTerminal(w) {
+func newRecordStatus(w io.Writer, set recordSettings) *recordStatus {
+	if !set.Status || !isTerminal(w) {
 		w = nil
 	}
-	return &recordStatus{w: w}
+	return &recordStatus{w: w, failOpen: set.FailOpen}
 }
 
 // show replaces the line. Rates are those since the last call.
@@ -137,7 +132,11 @@ func (s *recordStatus) show(p record.Progress) {
 		line += fmt.Sprintf("  %.1f B/packet", float64(p.Written.Bytes)/float64(p.Written.Records))
 	}
 	l := p.Losses
-	line += fmt.Sprintf("  lost %d, unrecorded %d", l.Missing+l.QueueFull+l.Gone, l.Records)
+	lost, unrecorded := l.Missing+l.QueueFull, l.Records
+	if s.failOpen {
+		lost, unrecorded = 0, unrecorded+lost
+	}
+	line += fmt.Sprintf("  lost %d, unrecorded %d", lost+l.Gone, unrecorded)
 	if p.Err != nil {
 		line += "  NOT WRITING: " + p.Err.Error()
 	}

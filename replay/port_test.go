@@ -1,0 +1,32 @@
+package replay
+
+import (
+	"testing"
+
+	"github.com/uqtool/uq/sim/pkt"
+	"github.com/uqtool/uq/traces"
+)
+
+func TestRoom(t *testing.T) {
+	for _, tt := range []struct {
+		qdisc, link string
+		want        uint64
+	}{
+		{"pfifo", "unlimited", 1001},
+		{"pfifo limit 20000", "rate 20mbit", 20001},
+		{"codel limit 5", "unlimited delay 1s", 6},
+		{"fq_codel", "rate 20mbit", 10241},
+		{"bfifo limit 64000", "rate 20mbit", 1001},
+		{"pfifo", "rate 512mbit delay 100ms", 101001},
+		{"pfifo", "rate 1000gbit delay 3600s", 1001 + 1<<31 - 1},
+		{"pfifo limit 0", "unlimited", 0},
+	} {
+		p, err := NewPort(traces.Scheduler{Qdisc: tt.qdisc, Link: tt.link}, nil, &pkt.Pool{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := Room(p); got != tt.want {
+			t.Errorf("%s, %s: room for %d packets, want %d", tt.qdisc, tt.link, got, tt.want)
+		}
+	}
+}
