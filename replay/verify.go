@@ -217,7 +217,7 @@ func (c *comparison) finish(readErr error) error {
 	if c.v.Complete {
 		c.v.Horizon = pkt.Time(end.Scheduled.HorizonNs)
 		if c.v.Horizon < c.port.Now() {
-			return fmt.Errorf("trace end: horizon %v is before the last arrival", c.v.Horizon)
+			return fmt.Errorf("%w: scheduled.horizon_ns in the end record: %v is before the last arrival", traces.ErrUnusable, c.v.Horizon)
 		}
 		c.port.Advance(c.v.Horizon)
 	}

@@ -2,6 +2,8 @@ package traces_test
 
 import (
 	"bytes"
+	"errors"
+	"strings"
 	"testing"
 
 	"github.com/uqtool/uq/sim/pkt"
@@ -206,5 +208,85 @@ func TestSourceOtherFlows(t *testing.T) {
 	}
 	if len(s.Flows()) != traces.MaxFlows {
 		t.Error(len(s.Flows()))
+	}
+}
+
+// What a simulation cannot take is an error that names the record and the field.
+func TestSourceRefuses(t *testing.T) {
+	good := traces.Record{Time: 1, Flow: makeRecords(t, synth.Mix, 1)[0].Flow, Segs: 1, Len: 80, KernelTime: traces.NoTime, VerdictTime: traces.NoTime, Dequeued: traces.NoTime, Due: traces.NoTime}
+	none, far := 0, -1
+	for _, c := range []struct {
+		name string
+		edit func(*traces.Record)
+		opts traces.SourceOptions
+		want string // "" if it is taken
+	}{
+		{"good", func(*traces.Record) {}, traces.SourceOptions{LinkHeader: &none}, ""},
+		{"early", func(r *traces.Record) { r.Time = -1 }, traces.SourceOptions{}, "record 0: cannot be simulated: its time -0.000000001 is before the trace's time zero"},
+		{"early, passed over", func(r *traces.Record) { r.Time = -1 }, traces.SourceOptions{From: 1}, ""},
+		{"no length", func(r *traces.Record) { r.Len = 0 }, traces.SourceOptions{LinkHeader: &none}, "record 0: cannot be simulated: len is 0"},
+		{"no length on Ethernet", func(r *traces.Record) { r.Len = 0 }, traces.SourceOptions{}, ""},
+		{"segments of nothing", func(r *traces.Record) { r.Len, r.Segs = 3, 10 }, traces.SourceOptions{LinkHeader: &none, Split: true}, "record 0: cannot be simulated: len is 0"},
+		{"long", func(r *traces.Record) { r.Len = 1 << 31 }, traces.SourceOptions{}, "longer than any queue can hold"},
+		{"link header", func(*traces.Record) {}, traces.SourceOptions{LinkHeader: &far}, "cannot be simulated: link_header -1 in the header"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			rec := good
+			c.edit(&rec)
+			r, err := traces.NewReader(bytes.NewReader(makeTrace(t, []traces.Record{rec}, traces.WriterOptions{})))
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, err := traces.NewSource(r, c.opts)
+			for more := err == nil; more && err == nil; {
+				var p pkt.Packet
+				more, err = s.Next(&p)
+			}
+			if c.want == "" && err != nil || c.want != "" && (!errors.Is(err, traces.ErrUnusable) || !strings.Contains(err.Error(), c.want)) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+// A salvaging Reader feeds a simulation: the packets of every whole block, in
+// order, then the damage.
+func TestSourceOfSalvage(t *testing.T) {
+	rs := makeRecords(t, synth.Mix, 5000)
+	file := makeTrace(t, rs, traces.WriterOptions{BlockRecords: 1000})
+	blocks := blocksOf(t, file)
+	for _, at := range []int64{10, blocks[1].Offset + 200, blocks[3].Offset + 30} {
+		bad := bytes.Clone(file)
+		bad[at] ^= 1
+		r, err := traces.Salvage(bytes.NewReader(bad))
+		if err != nil {
+			t.Fatal(err)
+		}
+		link := 14
+		s, err := traces.NewSource(r, traces.SourceOptions{LinkHeader: &link})
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, last := 0, pkt.Time(0)
+		var p pkt.Packet
+		for {
+			var ok bool
+			if ok, err = s.Next(&p); !ok {
+				break
+			}
+			if p.Arrival < last || p.ID != uint64(n) || p.Len == 0 {
+				t.Fatalf("packet %d: %+v", n, p)
+			}
+			last = p.Arrival
+			n++
+		}
+		want := 4000
+		if at == 10 {
+			want = 5000 // only the header is lost
+		}
+		var d *traces.Damage
+		if !errors.As(err, &d) || n != want || d.Recovered != uint64(want) || last != rs[len(rs)-1].Time {
+			t.Errorf("damage at %d: %d packets until %v, %v", at, n, last, err)
+		}
 	}
 }
