@@ -99,6 +99,44 @@ func TestTraceExitCodes(t *testing.T) {
 	}
 }
 
+// Bad input exits 2 from every command that reads a trace.
+func TestBadInputExits2(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		name = filepath.Join(dir, name)
+		r, err := traces.NewTextReader(strings.NewReader("uq-trace-text 1\n" + text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b bytes.Buffer
+		w, err := traces.NewWriter(&b, r.Header(), traces.WriterOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(traces.Copy(w, r, nil), os.WriteFile(name, b.Bytes(), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	const header = `header {"link_header":%d,"scheduler":{"qdisc":"%s","link":"%s"}}` + "\n%send {}\n"
+	early := write("early", fmt.Sprintf(header, 0, "pfifo", "rate 1mbit", "p time=-1 flow=udp,10.0.0.1:1>10.0.0.2:2 len=80\n"))
+	empty := write("empty", fmt.Sprintf(header, 0, "pfifo", "rate 1mbit", "p time=1 flow=udp,10.0.0.1:1>10.0.0.2:2\n"))
+	link := write("link", fmt.Sprintf(header, -5, "pfifo", "rate 1mbit", ""))
+	qdisc := write("qdisc", fmt.Sprintf(header, 14, "warp", "rate 1mbit", ""))
+	for _, c := range []struct{ file, words string }{
+		{early, "time -1.000000000 is before"}, {empty, "len is 0"}, {link, "link_header -5"}, {qdisc, "scheduler.qdisc in the header"}, {dir, "is a directory"},
+	} {
+		for _, command := range []string{"verify", "sim"} {
+			if command == "sim" && c.file == qdisc {
+				continue // which has a scheduler of its own
+			}
+			if code, _, errs := uq(nil, command, c.file); code != exitUsage || !strings.Contains(errs, c.words) {
+				t.Errorf("uq %s: exit code %d: %s", command, code, errs)
+			}
+		}
+	}
+}
+
 // An interrupted command says so and leaves no file behind.
 func TestInterruptedTraceCommand(t *testing.T) {
 	dir := t.TempDir()
