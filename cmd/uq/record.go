@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"runtime/debug"
 	"time"
 
@@ -37,6 +38,7 @@ type recordOptions struct {
 // recordSettings is how to record, wherever the queue is. It travels to the
 // lab's router as JSON.
 type recordSettings struct {
+	Output    string `json:"output"` // as the user named it
 	CopyRange int    `json:"copy_range"`
 	MaxLen    int    `json:"maxlen"`
 	GSO       bool   `json:"gso"`
@@ -136,6 +138,7 @@ func runRecord(ctx context.Context, s *streams, o recordOptions, f *pflag.FlagSe
 	for _, text := range o.set.Warnings {
 		fmt.Fprintln(s.err, "warning:", text)
 	}
+	o.set.Output = outputName(o.output)
 	o.set.Status = len(o.command) == 0 // a command has the terminal for itself
 	rep := recordReport{Format: report.Format, Command: "record", Output: o.output, failOpen: o.set.FailOpen, scheduler: o.set.Scheduler, nothing: o.host.nothing()}
 	if o.lab.on {
@@ -192,6 +195,25 @@ func (o *recordOptions) validate(f *pflag.FlagSet) error {
 	return o.host.validate(f)
 }
 
+// findCommand finds a mistyped command before anything is done for it. No
+// command is none.
+func findCommand(what string, argv []string) error {
+	if len(argv) == 0 {
+		return nil
+	}
+	_, err := exec.LookPath(argv[0])
+	if ee := (*exec.Error)(nil); errors.As(err, &ee) {
+		err = ee.Err
+	}
+	switch {
+	case errors.Is(err, exec.ErrDot):
+		return usageErrorf("%s: %s lies in this directory, not in $PATH: write ./%s", what, argv[0], argv[0])
+	case err != nil:
+		return usageErrorf("%s: %s: %w", what, argv[0], err)
+	}
+	return nil
+}
+
 // refuse names the first flag of names that was given.
 func refuse(f *pflag.FlagSet, why string, names []string) error {
 	for _, n := range names {
@@ -239,7 +261,7 @@ func recordQueue(ctx context.Context, set recordSettings, in surroundings, out *
 	if err != nil {
 		return rec, err
 	}
-	defer func() { err = errors.Join(err, q.Close()) }()
+	defer func() { err = errors.Join(nameOutput(err, set.Output), q.Close()) }()
 	clock := record.StartClock()
 	h := record.NewHeader(clock, traces.Capture{
 		Queue: in.queue, Mode: in.mode, Rule: in.rule, CopyRange: set.CopyRange, MaxLen: set.MaxLen,
@@ -276,6 +298,19 @@ func recordQueue(ctx context.Context, set recordSettings, in surroundings, out *
 	return rec, err
 }
 
+// nameOutput gives an error of the trace's file the name that the user knows
+// it by, and the way out.
+func nameOutput(err error, name string) error {
+	if we := (*record.WriteError)(nil); errors.As(err, &we) {
+		we.Name = name
+		return err
+	}
+	if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
+		return fmt.Errorf("write %s: %w: make room or write to another disk", name, pe.Err)
+	}
+	return err
+}
+
 // output is the file a trace goes to.
 type output struct {
 	*os.File
@@ -302,7 +337,12 @@ func openOutput(name string) (*output, error) {
 		}
 		return nil, usageErrorf("-o %s: %w", name, err)
 	}
-	return &output{File: f, created: st == nil}, nil
+	o := &output{File: f, created: st == nil}
+	if err := lock(f); err != nil {
+		_ = f.Close()
+		return nil, usageErrorf("-o %s: %w", name, err)
+	}
+	return o, nil
 }
 
 // empty discards what a file held before.

@@ -68,10 +68,13 @@ func (l *labOptions) validate(o *recordOptions) error {
 			c.Traffic.Duration = defaultDuration
 		}
 	}
+	if err := traffic.CheckCongestion(l.congestion); err != nil {
+		return usageErrorf("--congestion %s: %w", l.congestion, err)
+	}
 	if err := c.Validate(); err != nil {
 		return usageErrorf("--lab: %w", err)
 	}
-	return nil
+	return errors.Join(findCommand("the command", c.Command), findCommand("--server", c.Server))
 }
 
 // labPayload tells the lab's router what to do with the queue.
@@ -105,12 +108,24 @@ func recordInLab(ctx context.Context, o recordOptions, out *os.File, rep *record
 			return errors.Join(err, fmt.Errorf("read the lab's result: %w", jerr))
 		}
 	}
+	if len(res.Capture) == 0 && err == nil {
+		return tooEarly(ctx)
+	}
 	res.Capture = nil
 	rep.Lab = res
 	if err == nil && res.Code != 0 && !res.Interrupted {
 		err = fmt.Errorf("the command ended with exit code %d; the trace is complete", res.Code)
 	}
 	return err
+}
+
+// tooEarly is the error of a lab that ended before it recorded.
+func tooEarly(ctx context.Context) error {
+	const format = "nothing was recorded: %s before the lab was ready"
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return fmt.Errorf(format, "duration over")
+	}
+	return &exitError{exitInterrupted, fmt.Errorf(format, "interrupted")}
 }
 
 // captureInLab serves the lab's queue, in the router's process.

@@ -64,6 +64,10 @@ type Config struct {
 	// by the program's own ends (Roles) instead of commands and traffic.
 	Wire *Wire `json:"wire,omitempty"`
 
+	// Deadline is when the lab's time is over, if it has one: Run sets it from
+	// its context. What ends the lab from then on is that.
+	Deadline time.Time `json:"deadline,omitzero"`
+
 	// Payload is the capture's own configuration, handed on unread.
 	Payload json.RawMessage `json:"payload,omitempty"`
 }
@@ -160,7 +164,8 @@ type Stdio struct {
 type Result struct {
 	// Code is the command's exit code (128 + n for signal n), 0 for traffic.
 	Code int `json:"code"`
-	// Interrupted says that the end came from outside: a signal or ctx.
+	// Interrupted says that the end came from outside: a signal or ctx, its
+	// deadline too.
 	Interrupted bool `json:"interrupted,omitempty"`
 	// Traffic is what the sources report.
 	Traffic []traffic.Report `json:"traffic,omitempty"`

@@ -301,6 +301,10 @@ func TestLiveInterrupt(t *testing.T) {
 	if err != nil || !res.Interrupted || res.Code != 128+int(syscall.SIGTERM) || len(res.Capture) == 0 {
 		t.Errorf("result %+v, error %v: want an interrupted command and a capture", res, err)
 	}
+	var c captured
+	if err := json.Unmarshal(res.Capture, &c); err != nil || c.Why != context.DeadlineExceeded.Error() {
+		t.Errorf("capture %s was told %q: want its deadline", res.Capture, c.Why)
+	}
 	if d := time.Since(begin); d > 5*time.Second {
 		t.Errorf("the lab took %s to end", d)
 	}

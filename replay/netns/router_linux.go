@@ -260,7 +260,7 @@ func (r *router) wait(ctx context.Context) error {
 	case m := <-r.client.done:
 		r.why = errors.New("command finished")
 		if m.Code != 0 && interruptedToo(ctx) {
-			r.result.Interrupted, r.why = true, errors.New("interrupted")
+			r.result.Interrupted, r.why = true, r.interruption()
 			return r.clientDone(m)
 		}
 		switch {
@@ -275,7 +275,7 @@ func (r *router) wait(ctx context.Context) error {
 		r.why = fmt.Errorf("server ended: %s", m.Err)
 		return r.why
 	case <-ctx.Done():
-		r.result.Interrupted, r.why = true, errors.New("interrupted")
+		r.result.Interrupted, r.why = true, r.interruption()
 		return nil
 	case <-captured:
 		return nil // quiesce has its error
@@ -284,6 +284,14 @@ func (r *router) wait(ctx context.Context) error {
 		r.why = err
 		return err
 	}
+}
+
+// interruption is why the lab ends from outside.
+func (r *router) interruption() error {
+	if d := r.cfg.Deadline; !d.IsZero() && !time.Now().Before(d) {
+		return context.DeadlineExceeded
+	}
+	return errors.New("interrupted")
 }
 
 // interruptGap is how far apart a terminal's interrupt may reach us and the

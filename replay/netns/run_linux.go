@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"runtime"
@@ -26,6 +27,7 @@ func Run(ctx context.Context, cfg Config, stdio Stdio) (*Result, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
+	cfg.Deadline, _ = ctx.Deadline()
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	cmd, p, err := spawnRouter(routerCommand, stdio)
@@ -111,22 +113,36 @@ func Available() error {
 	return nil
 }
 
+// hint is an error in words that help; what the kernel said, which names
+// neither reason nor way out, stays inside.
+type hint struct {
+	text string
+	err  error
+}
+
+func (h *hint) Error() string { return h.text }
+func (h *hint) Unwrap() error { return h.err }
+
 // explain says why namespaces cannot be had, and the way out.
 func explain(err error) error {
 	full := errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EUSERS)
-	switch denied := errors.Is(err, os.ErrPermission); {
+	denied := errors.Is(err, os.ErrPermission)
+	switch {
 	case !full && !denied:
+		if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
+			return pe.Err // the path is this program's
+		}
 		return err
 	case denied && readSysctl("kernel/apparmor_restrict_unprivileged_userns") == "1":
-		return fmt.Errorf("AppArmor restricts unprivileged user namespaces: use sudo, or give uq an AppArmor profile with \"userns,\": %w", err)
+		return &hint{`AppArmor restricts unprivileged user namespaces: use sudo, or give uq an AppArmor profile with "userns,"`, err}
 	case readSysctl("user/max_user_namespaces") == "0":
-		return fmt.Errorf("user namespaces are switched off (sysctl user.max_user_namespaces is 0): use sudo: %w", err)
+		return &hint{"user namespaces are switched off (sysctl user.max_user_namespaces is 0): use sudo, or raise it", err}
 	case readSysctl("kernel/unprivileged_userns_clone") == "0":
-		return fmt.Errorf("unprivileged user namespaces are switched off (sysctl kernel.unprivileged_userns_clone is 0): use sudo: %w", err)
+		return &hint{"unprivileged user namespaces are switched off (sysctl kernel.unprivileged_userns_clone is 0): use sudo", err}
 	case full:
-		return fmt.Errorf("too many namespaces: raise sysctl user.max_user_namespaces and user.max_net_namespaces: %w", err)
+		return &hint{"too many namespaces: raise sysctl user.max_user_namespaces and user.max_net_namespaces", err}
 	}
-	return fmt.Errorf("namespaces are not permitted here (a container's seccomp filter?): use sudo or a less restricted container: %w", err)
+	return &hint{"namespaces are not permitted here (a container's seccomp filter?): use sudo or a less restricted container", err}
 }
 
 // readSysctl returns a sysctl's value, empty where there is none.

@@ -2,7 +2,10 @@ package traffic
 
 import (
 	"errors"
+	"fmt"
 	"net"
+	"os"
+	"strings"
 	"syscall"
 	"time"
 
@@ -28,6 +31,25 @@ func setCongestion(c *net.TCPConn, name string) error {
 	return control(c, func(fd int) error {
 		return unix.SetsockoptString(fd, unix.IPPROTO_TCP, unix.TCP_CONGESTION, name)
 	})
+}
+
+// CheckCongestion finds a congestion control that the kernel has not, and
+// cannot load; empty is the kernel's default.
+func CheckCongestion(name string) error {
+	if name == "" {
+		return nil
+	}
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("open socket: %w", err)
+	}
+	defer unix.Close(fd)
+	err = unix.SetsockoptString(fd, unix.IPPROTO_TCP, unix.TCP_CONGESTION, name)
+	if err == nil || errors.Is(err, unix.EPERM) { // the lab's root may
+		return nil
+	}
+	list, _ := os.ReadFile("/proc/sys/net/ipv4/tcp_available_congestion_control")
+	return fmt.Errorf("this kernel does not have it; it has: %s", strings.TrimSpace(string(list)))
 }
 
 // bytesAcked is how much of the flow's payload has arrived.
