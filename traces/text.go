@@ -2,11 +2,13 @@ package traces
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"strconv"
+	"unicode/utf8"
 )
 
 // textVersionLine is the first line of the text form.
@@ -23,7 +25,7 @@ type TextWriter struct {
 // NewTextWriter starts the text of a trace on w.
 func NewTextWriter(w io.Writer, h Header) (*TextWriter, error) {
 	h.Version = fmt.Sprintf("%d.%d", Major, Minor)
-	text, err := json.Marshal(h)
+	text, err := plainJSON(h)
 	if err != nil {
 		return nil, fmt.Errorf("write the header: %w", err)
 	}
@@ -86,13 +88,33 @@ func (t *TextWriter) Flush() error { return t.w.Flush() }
 // Close writes the end line, with the counts set as Writer does, and flushes.
 func (t *TextWriter) Close(e End) error {
 	e.Records, e.Events = t.counts.Records, t.counts.Events
-	text, err := json.Marshal(e)
+	text, err := plainJSON(e)
 	if err != nil {
 		return fmt.Errorf("write the end: %w", err)
 	}
 	fmt.Fprintf(t.w, "end %s\n", text)
 	return t.w.Flush()
 }
+
+// plainJSON is v as JSON without control characters: json.Marshal leaves in those
+// from U+007F on, which terminals obey as well.
+func plainJSON(v any) ([]byte, error) {
+	text, err := json.Marshal(v)
+	if bytes.IndexFunc(text, isControl) < 0 {
+		return text, err
+	}
+	var plain []byte
+	for _, r := range string(text) {
+		if isControl(r) {
+			plain = fmt.Appendf(plain, "\\u%04x", r)
+		} else {
+			plain = utf8.AppendRune(plain, r)
+		}
+	}
+	return plain, err
+}
+
+func isControl(r rune) bool { return r >= 0x7f && r <= 0x9f }
 
 // Sink takes what a trace holds: a Writer or a TextWriter.
 type Sink interface {

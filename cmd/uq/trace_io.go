@@ -34,21 +34,22 @@ func openTraceInput(ctx context.Context, s *streams, name string) (io.ReadCloser
 	if err != nil {
 		return nil, usageErrorf("open the trace: %w", err)
 	}
-	return &regularFile{f, ctx}, nil
+	return &traceInput{ctx, f, f}, nil
 }
 
-// regularFile is a file whose reads do not wait, so that asking ctx before each
-// is enough.
-type regularFile struct {
-	*os.File
+// traceInput is a regular file: its reads do not wait, so that asking ctx before
+// each is enough.
+type traceInput struct {
 	ctx context.Context
+	io.Reader
+	io.Closer
 }
 
-func (f *regularFile) Read(p []byte) (int, error) {
-	if err := f.ctx.Err(); err != nil {
+func (in *traceInput) Read(p []byte) (int, error) {
+	if err := in.ctx.Err(); err != nil {
 		return 0, err
 	}
-	return f.File.Read(p)
+	return in.Reader.Read(p)
 }
 
 // lateOpen opens its file at the first Read.
@@ -90,8 +91,8 @@ func interruptibleReader(ctx context.Context, r io.ReadCloser) io.ReadCloser {
 	return out
 }
 
-// traceInput is a trace read from front to back.
-type traceInput struct {
+// startedTrace is a trace being read from front to back.
+type startedTrace struct {
 	*traces.Reader
 	in   io.Closer
 	name string
@@ -100,10 +101,10 @@ type traceInput struct {
 }
 
 // Close closes the file.
-func (t *traceInput) Close() error { return t.in.Close() }
+func (t *startedTrace) Close() error { return t.in.Close() }
 
 // fail gives an error of reading the trace its exit code, and its way out.
-func (t *traceInput) fail(err error) error {
+func (t *startedTrace) fail(err error) error {
 	if t.salvage != nil && !*t.salvage && salvageable(err) {
 		err = fmt.Errorf("%w: --salvage goes on behind that", err)
 	}
@@ -112,7 +113,7 @@ func (t *traceInput) fail(err error) error {
 
 // startTrace opens a trace for reading from front to back, with salvage also one
 // that is damaged in the middle; nil is for a command without that flag.
-func startTrace(ctx context.Context, s *streams, name string, salvage *bool) (*traceInput, error) {
+func startTrace(ctx context.Context, s *streams, name string, salvage *bool) (*startedTrace, error) {
 	in, err := openTraceInput(ctx, s, name)
 	if err != nil {
 		return nil, err
@@ -121,7 +122,7 @@ func startTrace(ctx context.Context, s *streams, name string, salvage *bool) (*t
 	if salvage != nil && *salvage {
 		open = traces.Salvage
 	}
-	t := &traceInput{in: in, name: name, salvage: salvage}
+	t := &startedTrace{in: in, name: name, salvage: salvage}
 	if t.Reader, err = open(in); err != nil {
 		in.Close()
 		return nil, t.fail(err)
