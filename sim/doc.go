@@ -23,9 +23,14 @@
 //	sim/link           what a link is; rate, unlimited
 //	sim/egress         Port joins one scheduler to one link; Event, Digest
 //	sim/report         events to numbers to words and JSON
-//	sim                Run, Agents, Stream
+//	sim                Run, RunAll, Loop with Agents, Stream
 //	traces             the compressed trace; a Source for Run
-//	record, replay     the real queue
+//	  corpus synth     real recordings; made-up ones
+//	record             the capture loop: accepts at once, writes down
+//	  nfq decode nft   the queue's socket; headers to records; rules
+//	replay             the live loop around a Port, and Verify
+//	  netns            the lab: namespaces, a bottleneck, traffic
+//	  inject           sends a trace through a lab, accounts for every packet
 //	cmd/uq             the command
 //
 // Imports point up this list only. Nothing under sim reaches the network, the
