@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -26,7 +27,9 @@ type capture struct {
 	// shutdown ends the queue's feed.
 	shutdown func()
 
-	open     *block // being filled, or nil
+	open     *block   // being filled, or nil
+	settling []*block // full, oldest first, until the kernel has had its say on their verdicts
+	rounds   Rounds
 	opened   pkt.Time
 	verdicts []nfq.Verdict
 	received uint64 // packets, those beyond the limit too
@@ -76,6 +79,9 @@ func (c *capture) run() error {
 
 // timeout is how long the open block may still wait for packets.
 func (c *capture) timeout() time.Duration {
+	if len(c.settling) > 0 {
+		return 0 // to see whether the socket is empty
+	}
 	if c.open == nil || c.open.empty() {
 		if c.overrun > 0 {
 			return blockAge
@@ -85,18 +91,16 @@ func (c *capture) timeout() time.Duration {
 	return max(c.opened.Add(blockAge).Sub(c.clock.Now()), 0)
 }
 
-// serve gives a batch its verdicts and notes what there is to note. The block
-// before the batch is handed over only now, since the batch may tell that some
-// of its packets were lost.
+// serve gives a batch its verdicts and notes what there is to note.
 func (c *capture) serve(b nfq.Batch, now pkt.Time) error {
-	if c.open != nil {
-		for _, id := range b.Gone {
-			c.open.markLost(id)
-		}
+	c.rounds.Advance(b)
+	for _, id := range b.Gone {
+		c.markLost(id)
 	}
 	if c.open != nil && (now.Sub(c.opened) >= blockAge || !c.open.room(len(b.Packets))) {
-		c.handOver()
+		c.retire()
 	}
+	c.settle()
 	c.received += uint64(len(b.Packets))
 	err := c.accept(b.Packets)
 	done := c.clock.Now()
@@ -143,6 +147,7 @@ func (c *capture) take(ps []nfq.Packet, now, done pkt.Time) {
 		for i := range ps {
 			c.open.add(&ps[i], c.ring.snap, now, done)
 		}
+		c.open.round = c.rounds.Now()
 	} else {
 		c.overrun += uint64(len(ps))
 		c.count.Losses.Records += uint64(len(ps))
@@ -166,19 +171,49 @@ func (c *capture) ready(now pkt.Time) bool {
 	return true
 }
 
-// handOver gives the open block to the writer. The channel has room for every
-// block there is.
-func (c *capture) handOver() {
-	c.ring.full <- c.open
+// markLost notes that the verdict for id came too late. A packet whose block is
+// with the writer already stays as it is; an event counts it all the same.
+func (c *capture) markLost(id uint32) {
+	if c.open != nil && c.open.markLost(id) {
+		return
+	}
+	for i := len(c.settling) - 1; i >= 0; i-- {
+		if c.settling[i].markLost(id) {
+			return
+		}
+	}
+}
+
+// retire closes the open block.
+func (c *capture) retire() {
+	c.settling = append(c.settling, c.open)
 	c.open = nil
+}
+
+// settle gives blocks to the writer once all complaints about their verdicts
+// have come, and in any case before half the ring waits for that. The channel
+// has room for every block there is.
+func (c *capture) settle() {
+	n := 0
+	for ; n < len(c.settling); n++ {
+		if b := c.settling[n]; b.round >= c.rounds.Now() && len(c.settling)-n <= cap(c.ring.full)/2 {
+			break
+		}
+		c.ring.full <- c.settling[n]
+	}
+	c.settling = slices.Delete(c.settling, 0, n)
 }
 
 // finish hands over what is left.
 func (c *capture) finish(now pkt.Time) {
 	c.noteOverrun(now)
 	if c.open != nil {
-		c.handOver()
+		c.retire()
 	}
+	for _, b := range c.settling {
+		c.ring.full <- b
+	}
+	c.settling = nil
 }
 
 // noteOverrun writes down the records dropped so far, once there is room.

@@ -247,9 +247,10 @@ type Rounds struct {
 	n    uint64
 }
 
-// fullReads times nfq.BatchSize is more messages than a usual receive buffer
-// holds: under a load that never lets it run empty, so many reads are a round.
-const fullReads = 128
+// fullReads times nfq.BatchSize is more messages than a receive buffer of the
+// default size holds: under a load that never lets it run empty, so many reads
+// are a round.
+const fullReads = 256
 
 // Advance takes in what a read brought and returns the number of rounds.
 func (r *Rounds) Advance(b nfq.Batch) uint64 {

@@ -64,6 +64,32 @@ func TestLosses(t *testing.T) {
 	})
 }
 
+// A complaint comes behind all packets that wait in the socket, so it may be
+// about a block that was full long ago.
+func TestLateLosses(t *testing.T) {
+	for _, tt := range []struct{ buffer, packets int }{{DefaultBuffer, 5000}, {DefaultBuffer, 5000 - 5000%nfq.BatchSize}, {16384, 8192}} {
+		synctest.Test(t, func(t *testing.T) {
+			r := startRun(t, Options{Buffer: tt.buffer}, nil)
+			r.q.Push(udpPackets(tt.packets)...)
+			r.q.Flush()
+			time.Sleep(time.Second)
+			r.q.Push(udpPackets(3)...)
+			time.Sleep(time.Second)
+			r.end()
+			recs, _, _, _ := read(t, r.out.Bytes())
+			lost := 0
+			for _, rec := range recs {
+				if rec.Verdict == traces.Lost {
+					lost++
+				}
+			}
+			if len(recs) != tt.packets+3 || lost != tt.packets || r.sum.Losses.Gone != uint64(lost) || r.sum.Losses.Records != 0 {
+				t.Errorf("%d records, %d of them lost, losses %+v: want %d lost", len(recs), lost, r.sum.Losses, tt.packets)
+			}
+		})
+	}
+}
+
 // What only the kernel knows: packets that found its queue full, and ids missing
 // after the last packet.
 func TestKernelState(t *testing.T) {

@@ -44,10 +44,11 @@ type block struct {
 	entries []entry
 	bytes   []byte
 	events  []placedEvent
+	round   uint64 // in which its last verdicts were sent
 }
 
 func (b *block) reset() {
-	b.entries, b.bytes, b.events = b.entries[:0], b.bytes[:0], b.events[:0]
+	b.entries, b.bytes, b.events, b.round = b.entries[:0], b.bytes[:0], b.events[:0], 0
 }
 
 // room says whether a batch of n packets and its events fit.
@@ -68,14 +69,20 @@ func (b *block) add(p *nfq.Packet, snap int, at, verdict pkt.Time) {
 	b.bytes = append(b.bytes, seen...)
 }
 
-// markLost notes that the verdict for id came too late, if id is in the block.
-func (b *block) markLost(id uint32) {
-	for i := len(b.entries) - 1; i >= 0; i-- {
+// markLost notes that the verdict for id came too late and reports whether id is
+// in the block.
+func (b *block) markLost(id uint32) bool {
+	n := len(b.entries)
+	if n == 0 || id-b.entries[0].id > b.entries[n-1].id-b.entries[0].id {
+		return false // ids count up, and around
+	}
+	for i := n - 1; i >= 0; i-- {
 		if b.entries[i].id == id {
 			b.entries[i].lost = true
-			return
+			return true
 		}
 	}
+	return false
 }
 
 // ring hands blocks from the capture to the writer and back. Their number is

@@ -24,11 +24,10 @@ type Queue struct {
 
 	mu       sync.Mutex
 	arrived  chan struct{} // has one token when something is there to receive
-	waiting  []nfq.Packet  // not received yet
+	waiting  []message     // not received yet
 	held     map[uint32]bool
 	given    []Given
 	loss     nfq.Loss
-	gone     []uint32
 	next     uint32
 	full     uint64
 	shutdown bool
@@ -36,6 +35,13 @@ type Queue struct {
 
 	out     []nfq.Packet // what the last Receive returned
 	outGone []uint32
+}
+
+// message is what waits in the socket: a packet, or the complaint that a verdict
+// came too late. Complaints queue behind the packets.
+type message struct {
+	nfq.Packet
+	gone bool
 }
 
 // Given is one verdict with the time it came.
@@ -68,7 +74,7 @@ func (q *Queue) Push(ps ...nfq.Packet) uint32 {
 		p.Payload = slices.Clone(p.Payload)
 		p.Len = max(p.Len, uint32(len(p.Payload)))
 		q.held[p.ID] = true
-		q.waiting = append(q.waiting, p)
+		q.waiting = append(q.waiting, message{Packet: p})
 	}
 	q.signal()
 	return first
@@ -163,11 +169,18 @@ func (q *Queue) take() (nfq.Batch, error) {
 		}
 	}
 	n := min(len(q.waiting), nfq.BatchSize)
-	q.out = append(q.out[:0], q.waiting[:n]...)
+	q.out, q.outGone = q.out[:0], q.outGone[:0]
+	for _, m := range q.waiting[:n] {
+		if m.gone {
+			q.outGone = append(q.outGone, m.ID)
+		} else {
+			q.out = append(q.out, m.Packet)
+		}
+	}
 	q.waiting = slices.Delete(q.waiting, 0, n)
-	q.outGone = append(q.outGone[:0], q.gone...)
 	b := nfq.Batch{Packets: q.out, Gone: q.outGone, Loss: q.loss}
-	q.loss, q.gone = nfq.Loss{}, q.gone[:0]
+	b.Loss.Gone = uint64(len(q.outGone))
+	q.loss = nfq.Loss{}
 	if len(q.waiting) > 0 {
 		q.signal()
 		return b, nil
@@ -196,8 +209,7 @@ func (q *Queue) Send(vs []nfq.Verdict) error {
 		v.Payload = slices.Clone(v.Payload)
 		q.given = append(q.given, Given{v, now})
 		if !q.release(v) {
-			q.loss.Gone++
-			q.gone = append(q.gone, v.ID)
+			q.waiting = append(q.waiting, message{nfq.Packet{ID: v.ID}, true})
 			q.signal()
 		}
 	}
