@@ -5,6 +5,7 @@
 //	                                    ├─► File ────► Block     anywhere, in parallel
 //	                                    └─► Source ──► pkt.Packet for a simulation
 //	                  TextWriter ► text ──► TextReader           the twin for people
+//	                  JSONWriter ► JSON lines                    for other programs
 //
 // A trace is a sequence of independent zstd frames with a small marker before
 // each. Whatever is cut or damaged, the blocks that are whole are read, and the

@@ -69,7 +69,7 @@ func NewFile(r io.ReaderAt, size int64) (*File, error) {
 }
 
 // index walks the markers. Only the first damage is noted: what follows it is
-// for a Reader with Resync.
+// for Salvage.
 func (f *File) index(head *Reader) error {
 	var buf [markerSize]byte
 	for off := head.in.off; ; {
