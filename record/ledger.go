@@ -252,15 +252,14 @@ type Rounds struct {
 // are a round.
 const fullReads = 256
 
-// Advance takes in what a read brought and returns the number of rounds.
-func (r *Rounds) Advance(b nfq.Batch) uint64 {
+// Advance takes in what a read brought.
+func (r *Rounds) Advance(b nfq.Batch) {
 	messages := uint64(len(b.Packets)) + b.Loss.Gone + b.Loss.Refused
 	if r.full++; messages < nfq.BatchSize || r.full == fullReads {
 		r.full = 0
 		r.n++
 	}
-	return r.n
 }
 
-// Now is the number of rounds so far.
-func (r *Rounds) Now() uint64 { return r.n }
+// Now is the number of the round under way, from 1.
+func (r *Rounds) Now() uint64 { return r.n + 1 }
