@@ -39,6 +39,10 @@ func TestLiveHost(t *testing.T) {
 				if code != 0 || !strings.Contains(errs, "recorded ") || strings.Contains(errs, "recorded 0 ") {
 					t.Errorf("%s: exit %d\n%s", addr, code, errs)
 				}
+				code, _, errs = runUq("record", "-o", file, "--hook", "input", "--proto", "icmp", "--duration", "100ms")
+				if code != 0 || !strings.Contains(errs, "note: no packet met the rule (hook input") {
+					t.Errorf("%s: exit %d\n%s", addr, code, errs)
+				}
 			})
 			if got.ce != 0 {
 				t.Errorf("%s: %d of %d packets marked by a recording", addr, got.ce, got.packets)

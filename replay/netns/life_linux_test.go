@@ -30,7 +30,7 @@ func TestLiveInterruptAnyTime(t *testing.T) {
 		if err != nil || !res.Interrupted {
 			t.Errorf("interrupted after %s: result %+v, error %v", d, res, err)
 		}
-		if left := others(token); len(left) != 0 {
+		if left := survivors(token); len(left) != 0 {
 			t.Errorf("interrupted after %s: processes %v survive", d, left)
 		}
 	}
@@ -97,7 +97,7 @@ func TestLiveTerminalInterrupt(t *testing.T) {
 	if err := cmd.Wait(); err != nil {
 		t.Error(err)
 	}
-	if left := others(token); len(left) != 0 {
+	if left := survivors(token); len(left) != 0 {
 		t.Errorf("processes %v survive", left)
 	}
 }
@@ -118,14 +118,8 @@ func TestLiveKillLeavesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait()
-	for end := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		left := others(token)
-		if len(left) == 0 {
-			return
-		}
-		if time.Now().After(end) {
-			t.Fatalf("processes %v survived the supervisor", left)
-		}
+	if left := survivors(token); len(left) != 0 {
+		t.Errorf("processes %v survived the supervisor", left)
 	}
 }
 
@@ -137,7 +131,7 @@ func TestLiveEndLeavesNothing(t *testing.T) {
 	if _, err := Run(ctx, Config{Command: []string{"sh", "-c", "sleep 60 & sleep 60 & exit 0"}}, Stdio{}); err != nil {
 		t.Fatal(err)
 	}
-	if left := others(token); len(left) != 0 {
+	if left := survivors(token); len(left) != 0 {
 		t.Errorf("processes %v survived their lab", left)
 	}
 }
@@ -149,6 +143,17 @@ func mark(t *testing.T) (token string) {
 	token = fmt.Sprintf("%d-%d", os.Getpid(), time.Now().UnixNano())
 	t.Setenv("UQ_TEST_TOKEN", token)
 	return "UQ_TEST_TOKEN=" + token
+}
+
+// survivors is what others finds in the end: what was killed still needs a
+// processor to die on.
+func survivors(token string) (left []int) {
+	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if left = others(token); len(left) == 0 {
+			break
+		}
+	}
+	return left
 }
 
 // others lists the processes, but this one, whose environment holds token.

@@ -293,19 +293,52 @@ func TestLiveErrors(t *testing.T) {
 	}
 }
 
+// TestLiveInterrupt ends the lab from outside once its command runs.
 func TestLiveInterrupt(t *testing.T) {
-	ctx, cancel := context.WithTimeout(needLab(t), 300*time.Millisecond)
+	ctx, cancel := context.WithCancel(needLab(t))
 	defer cancel()
-	begin := time.Now()
-	res, err := Run(ctx, Config{Command: []string{"sleep", "60"}}, Stdio{})
-	if err != nil || !res.Interrupted || res.Code != 128+int(syscall.SIGTERM) || len(res.Capture) == 0 {
-		t.Errorf("result %+v, error %v: want an interrupted command and a capture", res, err)
+	out, up, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
 	}
-	var c captured
-	if err := json.Unmarshal(res.Capture, &c); err != nil || c.Why != context.DeadlineExceeded.Error() {
-		t.Errorf("capture %s was told %q: want its deadline", res.Capture, c.Why)
-	}
+	defer out.Close()
+	defer up.Close()
+	var begin time.Time
+	go func() {
+		_, _ = out.Read(make([]byte, 3))
+		begin = time.Now()
+		cancel()
+	}()
+	res, err := Run(ctx, Config{Command: []string{"sh", "-c", "echo up; exec sleep 60"}}, Stdio{Out: up})
+	checkEnded(t, res, err, "interrupted")
 	if d := time.Since(begin); d > 5*time.Second {
 		t.Errorf("the lab took %s to end", d)
+	}
+}
+
+// TestLiveDeadline gives labs less and then more time than they need to stand.
+func TestLiveDeadline(t *testing.T) {
+	ctx := needLab(t)
+	for d := 300 * time.Millisecond; ; d *= 2 {
+		ctx, cancel := context.WithTimeout(ctx, d)
+		res, err := Run(ctx, Config{Command: []string{"sleep", "60"}}, Stdio{})
+		cancel()
+		if err == nil && res.Interrupted && res.Code == 0 && d < 5*time.Second {
+			continue // the command was not running yet
+		}
+		checkEnded(t, res, err, context.DeadlineExceeded.Error())
+		return
+	}
+}
+
+// checkEnded expects a command that was ended and a capture that was told why.
+func checkEnded(t *testing.T, res *Result, err error, why string) {
+	t.Helper()
+	if err != nil || !res.Interrupted || res.Code != 128+int(syscall.SIGTERM) {
+		t.Fatalf("result %+v, error %v: want a command that was ended", res, err)
+	}
+	var c captured
+	if err := json.Unmarshal(res.Capture, &c); err != nil || c.Why != why {
+		t.Errorf("capture %s was told %q, want %q", res.Capture, c.Why, why)
 	}
 }

@@ -64,6 +64,9 @@ func (m Mix) Validate() error {
 	if m.Duration <= 0 || m.Duration > MaxDuration {
 		return fmt.Errorf("traffic duration %s: want more than 0 and at most %s", m.Duration, MaxDuration)
 	}
+	if err := CheckCongestion(m.congestion()); err != nil {
+		return fmt.Errorf("congestion control %s: %w", m.congestion(), err)
+	}
 	return nil
 }
 
