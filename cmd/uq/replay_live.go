@@ -193,17 +193,27 @@ func openReplayOutput(name string, trace *os.File) (*output, error) {
 	return &output{File: f, created: err2 != nil}, nil
 }
 
+// isRegular says whether f can be read from any offset.
+func isRegular(f *os.File) bool {
+	st, err := f.Stat()
+	return err == nil && st.Mode().IsRegular()
+}
+
 // file is the input as a file that other processes can read, too.
 func (in *input) file() (*os.File, error) {
 	r, err := in.open()
 	if err != nil {
 		return nil, usageErrorf("open trace: %w", err)
 	}
-	if f, ok := r.(*os.File); ok {
+	f, ok := r.(*os.File)
+	if t, wrapped := r.(*traceInput); wrapped {
+		f, ok = t.Closer.(*os.File)
+	}
+	if ok && isRegular(f) {
 		return f, nil
 	}
 	defer r.Close()
-	f, err := os.CreateTemp("", "uq-replay-*.zst")
+	f, err = os.CreateTemp("", "uq-replay-*.zst")
 	if err != nil {
 		return nil, fmt.Errorf("copy the trace: %w", err)
 	}

@@ -164,7 +164,7 @@ func simulate(ctx context.Context, s *streams, o simOptions, in *input, tr *open
 	}
 	var damage *traces.Damage
 	if err != nil && !errors.As(err, &damage) {
-		return err
+		return fmt.Errorf("%s: %w", in.name, err)
 	}
 	runs := make([]*report.Run, len(lanes))
 	for i, l := range lanes {
@@ -236,10 +236,13 @@ func writeReport(s *streams, o simOptions, in *input, h traces.Header, runs []*r
 	if err != nil {
 		return fmt.Errorf("write report: %w", err)
 	}
-	if damage != nil {
-		return damagedErrorf("%s: %w", in.name, damage)
+	switch {
+	case damage == nil:
+		return nil
+	case salvageable(damage) && !o.salvage:
+		return damagedErrorf("%s: %w: --salvage goes on behind that", in.name, damage)
 	}
-	return nil
+	return damagedErrorf("%s: %w", in.name, damage)
 }
 
 // input is a trace that can be opened, several times where that was asked for.
