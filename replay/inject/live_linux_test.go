@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 			if err != nil {
 				return nil, err
 			}
-			stop := startFault(t.Fault)
+			stop := startFault(t.Fault, l)
 			defer stop()
 			return Capture(&t.Task)(ctx, l)
 		},
@@ -74,14 +74,20 @@ func readTestTask(c netns.Config) (t testTask, err error) {
 	return t, json.Unmarshal(c.Payload, &t)
 }
 
-// startFault makes something go wrong in the router, from 300 ms on.
-func startFault(name string) (stop func()) {
+// startFault makes something go wrong in the router, once some packets have
+// come.
+func startFault(name string, l *netns.Lab) (stop func()) {
 	done := make(chan struct{})
 	go func() {
-		select {
-		case <-time.After(300 * time.Millisecond):
-		case <-done:
-			return
+		for came := uint64(0); came < 500; {
+			select {
+			case <-time.After(20 * time.Millisecond):
+			case <-done:
+				return
+			}
+			if c, err := l.Counter(); err == nil {
+				came = c.Packets
+			}
 		}
 		switch name {
 		case "flush":
