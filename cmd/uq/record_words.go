@@ -17,7 +17,7 @@ func writeRecordSummary(w io.Writer, r recordReport) {
 		segs = fmt.Sprintf(" (about %d on the wire)", s.Segs)
 	}
 	if s.Records != s.Packets {
-		of = fmt.Sprintf(" of %d packets, %s, that passed", s.Packets, byteCount(s.Bytes))
+		of = fmt.Sprintf(" of %d packets, %s, that passed,", s.Packets, byteCount(s.Bytes))
 	}
 	fmt.Fprintf(w, "recorded %d packets%s, %s,%s in %.1f s: %s\n", s.Records, segs, byteCount(s.RecordedBytes), of,
 		float64(s.DurationNs)/1e9, s.Why)
