@@ -161,7 +161,7 @@ func runReplay(ctx context.Context, s *streams, o *replayOptions) error {
 	if err := o.validate(); err != nil {
 		return err
 	}
-	in, err := openInput(ctx, s, o.trace, true)
+	in, err := openReplayInput(ctx, s, o.trace)
 	if err != nil {
 		return err
 	}

@@ -193,34 +193,33 @@ func openReplayOutput(name string, trace *os.File) (*output, error) {
 	return &output{File: f, created: err2 != nil}, nil
 }
 
-// isRegular says whether f can be read from any offset.
-func isRegular(f *os.File) bool {
-	st, err := f.Stat()
-	return err == nil && st.Mode().IsRegular()
+// openReplayInput finds the trace, and copies what cannot be read twice.
+func openReplayInput(ctx context.Context, s *streams, name string) (*input, error) {
+	st, err := os.Stat(name)
+	if name == "-" || err != nil || st.Mode().IsRegular() {
+		return openInput(ctx, s, name, true)
+	}
+	pipe, err := os.Open(name)
+	if err != nil {
+		return nil, usageErrorf("open trace: %w", err)
+	}
+	defer pipe.Close()
+	in, err := spool(pipe)
+	if err == nil {
+		in.name = name
+	}
+	return in, err
 }
 
 // file is the input as a file that other processes can read, too.
 func (in *input) file() (*os.File, error) {
-	r, err := in.open()
+	name := in.name
+	if in.temp != "" {
+		name = in.temp
+	}
+	f, err := os.Open(name)
 	if err != nil {
 		return nil, usageErrorf("open trace: %w", err)
-	}
-	f, ok := r.(*os.File)
-	if t, wrapped := r.(*traceInput); wrapped {
-		f, ok = t.Closer.(*os.File)
-	}
-	if ok && isRegular(f) {
-		return f, nil
-	}
-	defer r.Close()
-	f, err = os.CreateTemp("", "uq-replay-*.zst")
-	if err != nil {
-		return nil, fmt.Errorf("copy the trace: %w", err)
-	}
-	_, err = io.Copy(f, r)
-	if err = errors.Join(err, os.Remove(f.Name())); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("copy the trace: %w", err)
 	}
 	return f, nil
 }
