@@ -25,7 +25,7 @@ live: ## run the live tests as the caller and, as root, as an unprivileged uid t
 	@.ci/live
 
 race: ## run the tests under the race detector
-	CGO_ENABLED=1 $(GO) test -race -short ./...
+	GORACE=atexit_sleep_ms=1 CGO_ENABLED=1 $(GO) test -race -short ./...
 
 fuzz: ## fuzz every fuzz target for FUZZTIME each (10s)
 	@.ci/fuzz $(FUZZTIME)

@@ -360,7 +360,7 @@ func TestNoAllocationPerRecord(t *testing.T) {
 	for range 4 {
 		least = min(least, testing.AllocsPerRun(10, next))
 	}
-	if least > 1 {
+	if least > 1 && !raceEnabled {
 		t.Errorf("reading 1024 packets: %.0f allocations", least)
 	}
 }
