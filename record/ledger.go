@@ -230,6 +230,7 @@ type WriteError struct {
 	Err     error
 }
 
+// Error words it with the way out.
 func (e *WriteError) Error() string {
 	name := "the trace"
 	if e.Name != "" {
@@ -238,6 +239,7 @@ func (e *WriteError) Error() string {
 	return fmt.Sprintf("write %s: %v: make room or write to another disk; the packets passed, but %d records were not written", name, e.Err, e.Records)
 }
 
+// Unwrap returns the cause.
 func (e *WriteError) Unwrap() error { return e.Err }
 
 // Rounds counts how often a queue's socket was read empty. Only then has come

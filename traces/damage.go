@@ -23,6 +23,7 @@ type Damage struct {
 	Err error
 }
 
+// Error says where, how much was recovered and why.
 func (d *Damage) Error() string {
 	if d.Places == 1 && errors.Is(d.Err, ErrTruncated) {
 		return fmt.Sprintf("%v: %d records recovered", d.Err, d.Recovered)
@@ -37,6 +38,7 @@ func (d *Damage) Error() string {
 	return s
 }
 
+// Unwrap returns the cause.
 func (d *Damage) Unwrap() error { return d.Err }
 
 // Causes of damage that callers may tell apart.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -140,8 +141,14 @@ func headerLink(h traces.Header) string {
 	return strings.Join(keep, " ")
 }
 
+// simGCPercent is by how much garbage may exceed what is in use.
+const simGCPercent = 25
+
 // simulate runs all qdiscs over the trace, which is read once.
 func simulate(ctx context.Context, s *streams, o simOptions, in *input, tr *openTrace) error {
+	// Little is allocated once the tables stand; collecting early keeps them from
+	// being held twice.
+	defer debug.SetGCPercent(debug.SetGCPercent(simGCPercent))
 	status := newStatus(s.err, in.size)
 	defer status.clear()
 	tr.onRead = status.add

@@ -28,6 +28,7 @@ var whyNames = [...]string{
 	TooLong: "longer than 65535 bytes", Headers: "headers cannot be built", Segmenting: "super-packet of a protocol without segmentation",
 }
 
+// String is the name in reports.
 func (w Why) String() string { return whyNames[w] }
 
 // maxLen is the longest IP packet, in bytes.

@@ -17,7 +17,7 @@ const (
 	// costs about 200 bytes.
 	MaxFlows = 1 << 16
 	// maxHistograms is how many of them have quantiles of more than a few spans.
-	maxHistograms = 384
+	maxHistograms = 128
 )
 
 // Collector counts the events of one port. It is a Sink whose memory does not

@@ -26,7 +26,7 @@ type Field struct {
 // One table per qdisc serves parsing, printing, usage and JSON.
 type Option struct {
 	name string
-	arg  string // placeholder of the value in usage; "" for a flag
+	arg  string // what stands for the value in usage; "" for a flag
 	help string
 	set  func(string) error
 	get  func() Field
