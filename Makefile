@@ -32,7 +32,7 @@ fuzz: ## fuzz every fuzz target for FUZZTIME each (10s)
 
 golden: ## write golden files anew: look at the diff before you commit it
 	$(GO) test ./sim/sched/builtin -rewrite
-	$(GO) test ./traces ./cmd/uq -update
+	$(GO) test ./traces ./cmd/cli -update
 
 lint: ## gofmt, go vet, staticcheck, the purity test
 	@test -z "$$(gofmt -l cmd record replay sim traces)" || { gofmt -l cmd record replay sim traces; echo "run gofmt -w on these"; exit 1; }

@@ -50,7 +50,9 @@ const spinBefore = 100 * time.Microsecond
 type LiveOptions struct {
 	// Clock is the trace's time line.
 	Clock record.Clock
-	// Scheduler is what decides, as the trace's header has it.
+	// Ports makes the port, of Scheduler: what decides, as the trace's header has
+	// it.
+	Ports     egress.Maker
 	Scheduler traces.Scheduler
 	// LinkHeader is the header's, in bytes.
 	LinkHeader int
@@ -136,7 +138,7 @@ func NewLive(q record.Queue, opt LiveOptions) (*Live, error) {
 		q: q, opt: opt, dec: decode.New(opt.MTU), flows: map[pkt.FlowKey]*pkt.Flow{},
 		collector: report.NewCollector(), lateness: hdrhistogram.New(1, int64(time.Minute), 3),
 	}
-	port, err := NewPort(opt.Scheduler, egress.Tee(l.collector, (*decisions)(l)), &l.pool)
+	port, err := NewPort(opt.Ports, opt.Scheduler, egress.Tee(l.collector, (*decisions)(l)), &l.pool)
 	l.port = port
 	return l, err
 }

@@ -74,7 +74,7 @@ func play(t *testing.T, conf traces.Scheduler, opt LiveOptions, drive func(*sess
 	synctest.Test(t, func(t *testing.T) {
 		s.q = nfqtest.New() // its channels belong to the bubble
 		opt.Clock = record.StartClock()
-		opt.Scheduler, opt.LinkHeader, opt.CEMark = conf, 14, 1
+		opt.Ports, opt.Scheduler, opt.LinkHeader, opt.CEMark = ports, conf, 14, 1
 		opt.Witness.KernelState = s.q.KernelState
 		opt.Timer = Sleep // virtual time stands still for a loop that polls
 		h := record.NewHeader(opt.Clock, traces.Capture{Mode: "test"})
@@ -118,7 +118,7 @@ func verify(t *testing.T, trace []byte) (Verification, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Verify(r)
+	return Verify(r, ports)
 }
 
 func specs() []string {
@@ -189,7 +189,7 @@ func simulated(t *testing.T, trace []byte, conf traces.Scheduler) string {
 		t.Fatal(err)
 	}
 	d, pool := egress.NewDigest(), &pkt.Pool{}
-	port, err := NewPort(conf, d, pool)
+	port, err := NewPort(ports, conf, d, pool)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -415,7 +415,7 @@ func TestFailingDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := nfqtest.New()
 		conf := traces.Scheduler{Qdisc: "pfifo", Link: "rate 5mbit", Seed: 1}
-		opt := LiveOptions{Clock: record.StartClock(), Scheduler: conf, Timer: Sleep}
+		opt := LiveOptions{Clock: record.StartClock(), Ports: ports, Scheduler: conf, Timer: Sleep}
 		w, err := traces.NewWriter(&brokenDisk{left: 4000}, traces.Header{Scheduler: &conf}, traces.WriterOptions{})
 		if err != nil {
 			t.Fatal(err)

@@ -3,7 +3,9 @@ package replay
 import (
 	"testing"
 
+	"github.com/uqtool/uq/sim/egress"
 	"github.com/uqtool/uq/sim/pkt"
+	"github.com/uqtool/uq/sim/sched/builtin"
 	"github.com/uqtool/uq/traces"
 )
 
@@ -21,7 +23,7 @@ func TestRoom(t *testing.T) {
 		{"pfifo", "rate 1000gbit delay 3600s", 1001 + 1<<31 - 1},
 		{"pfifo limit 0", "unlimited", 0},
 	} {
-		p, err := NewPort(traces.Scheduler{Qdisc: tt.qdisc, Link: tt.link}, nil, &pkt.Pool{})
+		p, err := NewPort(ports, traces.Scheduler{Qdisc: tt.qdisc, Link: tt.link}, nil, &pkt.Pool{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -30,3 +32,6 @@ func TestRoom(t *testing.T) {
 		}
 	}
 }
+
+// ports is the maker of these tests' ports.
+var ports = egress.Maker{Qdiscs: builtin.Kinds()}

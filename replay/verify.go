@@ -7,11 +7,9 @@ import (
 
 	"github.com/uqtool/uq/sim"
 	"github.com/uqtool/uq/sim/egress"
-	"github.com/uqtool/uq/sim/link"
 	"github.com/uqtool/uq/sim/pkt"
 	"github.com/uqtool/uq/sim/report"
 	"github.com/uqtool/uq/sim/sched"
-	"github.com/uqtool/uq/sim/sched/builtin"
 	"github.com/uqtool/uq/sim/tc"
 	"github.com/uqtool/uq/traces"
 )
@@ -73,11 +71,11 @@ var (
 
 // CheckScheduler says what is wrong with the scheduler of a trace's header, if
 // anything is, and names the field.
-func CheckScheduler(c traces.Scheduler) error {
-	if _, err := builtin.New(c.Qdisc, nil); err != nil {
+func CheckScheduler(m egress.Maker, c traces.Scheduler) error {
+	if err := m.CheckQdisc(c.Qdisc); err != nil {
 		return fmt.Errorf("%w: scheduler.qdisc in the header: %w", traces.ErrUnusable, err)
 	}
-	if _, err := link.New(c.Link); err != nil {
+	if _, err := m.Link(egress.Config{Link: c.Link, Seed: c.Seed}); err != nil {
 		return fmt.Errorf("%w: scheduler.link in the header: %w", traces.ErrUnusable, err)
 	}
 	return nil
@@ -90,7 +88,7 @@ func CheckScheduler(c traces.Scheduler) error {
 //
 // A trace that was cut is verified up to its last arrival: later decisions may
 // depend on packets that are not there. The error then is the *traces.Damage.
-func Verify(r *traces.Reader) (Verification, error) {
+func Verify(r *traces.Reader, m egress.Maker) (Verification, error) {
 	var v Verification
 	h := r.Header()
 	switch {
@@ -99,7 +97,7 @@ func Verify(r *traces.Reader) (Verification, error) {
 	case h.Anonymized != "":
 		return v, ErrAnonymized
 	}
-	if err := CheckScheduler(*h.Scheduler); err != nil {
+	if err := CheckScheduler(m, *h.Scheduler); err != nil {
 		return v, err
 	}
 	c := &comparison{v: &v, r: r, digest: egress.NewDigest()}
@@ -108,7 +106,7 @@ func Verify(r *traces.Reader) (Verification, error) {
 		return v, err
 	}
 	pool := &pkt.Pool{}
-	port, err := NewPort(*h.Scheduler, c, pool)
+	port, err := NewPort(m, *h.Scheduler, c, pool)
 	if err != nil {
 		return v, err
 	}

@@ -15,15 +15,17 @@
 // # The rooms, in order of dependency
 //
 //	sim/pkt            Time, Packet, Flow, ECN, Reason (standard library only)
+//	sim/random         the random streams of a run
 //	sim/tc             values, options and lines as tc writes them
 //	sim/sched          what a scheduler is
 //	  codel fqcodel fifo   the schedulers, a package each
 //	  builtin          the one list of them
 //	  schedtest        the conformance suite
 //	sim/link           what a link is; rate, unlimited
-//	sim/egress         Port joins one scheduler to one link; Event, Digest
+//	sim/egress         Port joins one scheduler to one link; Maker makes it from
+//	                   words; Event, Digest
 //	sim/report         events to numbers to words and JSON
-//	sim                Run, RunAll, Loop with Agents, Stream
+//	sim                Run, RunAll, Loop with Agents
 //	traces             the compressed trace; a Source for Run
 //	  corpus synth     real recordings; made-up ones
 //	record             the capture loop: accepts at once, writes down
@@ -31,7 +33,7 @@
 //	replay             the live loop around a Port, and Verify
 //	  netns            the lab: namespaces, a bottleneck, traffic
 //	  inject           sends a trace through a lab, accounts for every packet
-//	cmd/uq             the command
+//	cmd/cli            the command as a package; cmd/uq is main around it
 //
 // Imports point up this list only. Nothing under sim reaches the network, the
 // file system, a clock or a goroutine; purity_test.go holds it to that.
@@ -54,7 +56,7 @@
 // # Determinism
 //
 // The same trace, configuration and seed give the same events on every machine.
-// Decision paths use integers only. Randomness comes from [Stream], a stream per
+// Decision paths use integers only. Randomness comes from [random.Stream], a stream per
 // component named after it, so that adding one disturbs no other. The digest of
 // a run ([egress.Digest]) is over canonical events, never over compressed bytes.
 //
@@ -64,4 +66,7 @@
 // packet, and what a run needs does not grow with the trace.
 package sim
 
-import _ "github.com/uqtool/uq/sim/link" // for the doc links above
+import (
+	_ "github.com/uqtool/uq/sim/link" // for the doc links above
+	_ "github.com/uqtool/uq/sim/random"
+)

@@ -19,8 +19,8 @@ var forbidden = map[string]string{
 	"unsafe":        "plain Go is fast enough",
 	"sync":          "a port has one driver",
 	"context":       "the driver stops driving",
-	"math/rand":     "use sim.Stream",
-	"math/rand/v2":  "use sim.Stream",
+	"math/rand":     "use random.Stream",
+	"math/rand/v2":  "use random.Stream",
 	"hash/maphash":  "its seed differs from run to run",
 	"log":           "events go to a Sink",
 	"runtime":       "nothing depends on the machine",
@@ -28,7 +28,7 @@ var forbidden = map[string]string{
 }
 
 // mayRandom is where Stream is made, and the tests' helper.
-var mayRandom = map[string]bool{"stream.go": true, "sched/schedtest/schedtest.go": true}
+var mayRandom = map[string]bool{"random/random.go": true, "sched/schedtest/schedtest.go": true}
 
 // deciding are the packages whose code decides; there floats and ranging over
 // maps are out as well.

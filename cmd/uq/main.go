@@ -3,21 +3,10 @@
 package main
 
 import (
-	"context"
 	"os"
-	"os/signal"
-	"syscall"
+
+	"github.com/uqtool/uq/cmd/cli"
+	"github.com/uqtool/uq/sim/sched/builtin"
 )
 
-func main() { os.Exit(run()) }
-
-// run is main with an exit code, in the shape testscript wants.
-func run() int {
-	if code, ours := runHidden(os.Args); ours {
-		return code
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	s := &streams{in: os.Stdin, out: os.Stdout, err: os.Stderr}
-	return execute(ctx, s, os.Args[1:])
-}
+func main() { os.Exit(cli.Main(builtin.Kinds())) }

@@ -16,7 +16,9 @@ import (
 
 	"github.com/uqtool/uq/replay"
 	"github.com/uqtool/uq/replay/netns"
+	"github.com/uqtool/uq/sim/egress"
 	"github.com/uqtool/uq/sim/pkt"
+	"github.com/uqtool/uq/sim/sched/builtin"
 	"github.com/uqtool/uq/traces"
 	"github.com/uqtool/uq/traces/corpus"
 )
@@ -70,8 +72,13 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// ports is the maker of these tests' ports.
+var ports = egress.Maker{Qdiscs: builtin.Kinds()}
+
 func readTestTask(c netns.Config) (t testTask, err error) {
-	return t, json.Unmarshal(c.Payload, &t)
+	err = json.Unmarshal(c.Payload, &t)
+	t.Task.Ports = ports
+	return t, err
 }
 
 // startFault makes something go wrong in the router, once some packets have
@@ -177,6 +184,7 @@ type live struct {
 // defaultTask replays the first seconds through fq_codel at a rate.
 func defaultTask(rate string) testTask {
 	return testTask{Task: Task{
+		Ports:     ports,
 		Selection: Selection{To: pkt.Time(1200 * time.Millisecond)},
 		Scheduler: traces.Scheduler{Qdisc: "fq_codel", Link: "rate " + rate, Seed: 1, GSO: "whole"},
 		Timer:     replay.Sleep, Drain: 10 * time.Second,
@@ -221,7 +229,7 @@ func (l *live) verify(t *testing.T, name string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if l.verified, err = replay.Verify(r); err != nil || l.verified.Divergence != nil || !l.verified.Complete {
+	if l.verified, err = replay.Verify(r, ports); err != nil || l.verified.Divergence != nil || !l.verified.Complete {
 		t.Errorf("verify: %+v, %v", l.verified, err)
 	}
 	if r, err = OpenTrace(f); err != nil {

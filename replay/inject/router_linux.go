@@ -85,7 +85,7 @@ func (r *routerEnd) options(clock record.Clock, recorded traces.Header) replay.L
 	t := r.task
 	base := clock.Anchor().MonotonicNs
 	return replay.LiveOptions{
-		Clock: clock, Scheduler: t.Scheduler, LinkHeader: recorded.LinkHeader, MTU: segmentMTU(recorded),
+		Clock: clock, Ports: t.Ports, Scheduler: t.Scheduler, LinkHeader: recorded.LinkHeader, MTU: segmentMTU(recorded),
 		CEMark: CEMark, Timer: t.Timer,
 		Drain: func(cause error) time.Duration {
 			if errors.Is(cause, netns.ErrFinished) {

@@ -187,7 +187,7 @@ func (r *run) compare(c *comparer) (*Comparison, error) {
 	}
 	original := &SimSource{Feed: feed, Seed: r.task.Scheduler.Seed, Keep: func(rec *traces.Record) bool { return unsendable(rec) == Sendable }}
 	return c.compare(arrivals, original, func(sink *outcomes, pool *pkt.Pool) (porter, error) {
-		return replay.NewPort(r.task.Scheduler, sink, pool)
+		return replay.NewPort(r.task.Ports, r.task.Scheduler, sink, pool)
 	})
 }
 

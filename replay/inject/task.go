@@ -8,6 +8,7 @@ import (
 
 	"github.com/uqtool/uq/record"
 	"github.com/uqtool/uq/replay"
+	"github.com/uqtool/uq/sim/egress"
 	"github.com/uqtool/uq/traces"
 )
 
@@ -15,6 +16,8 @@ import (
 // the lab's processes as JSON.
 type Task struct {
 	Selection Selection `json:"selection"`
+	// Ports makes the port of Scheduler. It does not travel: each process says.
+	Ports egress.Maker `json:"-"`
 	// Scheduler is what decides, as the outcome's header will have it.
 	Scheduler traces.Scheduler `json:"scheduler"`
 	// Timer is how source and router wait for due times.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/uqtool/uq/sim/pkt"
+	"github.com/uqtool/uq/sim/random"
 	"github.com/uqtool/uq/sim/tc"
 )
 
@@ -143,9 +144,20 @@ func delayOption(d *time.Duration) tc.Option {
 	return o.HiddenIf(func() bool { return *d == 0 })
 }
 
+// Env is what a run gives the link it makes.
+type Env struct {
+	// Seed is the run's.
+	Seed uint64
+	// ReadFile reads a file that the words name; nil allows none.
+	ReadFile func(name string) ([]byte, error)
+}
+
+// Random is the random stream of a part of the link.
+func (e *Env) Random(part string) *random.Rand { return random.Stream(e.Seed, "link/"+part) }
+
 // New makes the link a fragment describes: "rate 20mbit delay 10ms overhead 18"
 // or "unlimited [delay 10ms]".
-func New(spec string) (Link, error) {
+func New(spec string, env Env) (Link, error) {
 	words := strings.Fields(spec)
 	if len(words) > 0 && words[0] == "unlimited" {
 		l := &Unlimited{}

@@ -78,7 +78,7 @@ func TestRateTimes(t *testing.T) {
 		{"rate 8kbit overhead -64", 60, 1, 0, 0},
 		{"unlimited delay 3ms", 1514, 1, 0, 3 * time.Millisecond},
 	} {
-		l, err := New(c.spec)
+		l, err := New(c.spec, Env{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -129,7 +129,7 @@ func TestSpecs(t *testing.T) {
 		"unlimited":                          "unlimited",
 		"unlimited delay 1ms":                "unlimited delay 1ms",
 	} {
-		l, err := New(spec)
+		l, err := New(spec, Env{})
 		if err != nil {
 			t.Errorf("%s: %v", spec, err)
 		} else if got := Line(l); got != want {
@@ -137,7 +137,7 @@ func TestSpecs(t *testing.T) {
 		}
 	}
 	for _, spec := range []string{"", "20mbit", "rate", "rate 0", "delay 5ms", "rate 1mbit delay 5", "rate 1mbit overhead 500", "rate 99999999tbit"} {
-		if l, err := New(spec); err == nil {
+		if l, err := New(spec, Env{}); err == nil {
 			t.Errorf("%q was accepted as %q", spec, Line(l))
 		}
 	}

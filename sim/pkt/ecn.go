@@ -47,11 +47,14 @@ const (
 	Threshold  Reason = 4 // ce_threshold: a mark by sojourn alone
 	LinkLoss   Reason = 5 // the link model lost it
 	Shutdown   Reason = 6 // still queued when the run ended
-	NumReasons        = 7 // how many there are
+	AckFilter  Reason = 7 // a newer acknowledgement made it redundant (tc: ack_drop)
+	TooLong    Reason = 8 // longer than a shaper's bucket could ever hold
+	NumReasons        = 9 // how many there are
 )
 
 var reasonNames = [NumReasons]string{
 	"none", "overlimit", "overmemory", "aqm", "ce_threshold", "link_loss", "shutdown",
+	"ack_filter", "too_long",
 }
 
 // String returns the reason's name in events, traces and reports.

@@ -126,7 +126,7 @@ func NewRun(port *egress.Port, c *Collector, flows int) *Run {
 	}
 	r.Qlen, r.Backlog = port.Scheduler().Backlog()
 	if d, ok := port.Scheduler().(sched.Describer); ok {
-		r.Kind, r.Line = d.Kind(), tc.Line(d.Kind(), d.Options())
+		r.Kind, r.Line = d.Kind(), sched.Line(port.Scheduler())
 		r.Options, r.Stats, r.StatsLine = values(d.Options()), values(d.Stats()), statsLine(d.Stats())
 	}
 	first, last := c.Span()
@@ -195,7 +195,10 @@ func values(fields []tc.Field) map[string]any {
 		switch {
 		case f.Flag:
 			m[f.Key] = f.Num != 0
-		case !f.Hidden:
+		case f.Hidden:
+		case f.Value != nil:
+			m[f.Key] = f.Value
+		default:
 			m[f.Key] = f.Num
 		}
 	}

@@ -27,11 +27,11 @@ var update = flag.Bool("update", false, "write the golden files")
 func play(t *testing.T, qdisc string) (*egress.Port, *Collector) {
 	t.Helper()
 	c, pool := NewCollector(), &pkt.Pool{}
-	l, err := link.New("rate 10mbit delay 1ms")
+	l, err := link.New("rate 10mbit delay 1ms", link.Env{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	port, err := egress.New(func(d sched.DropFunc) (sched.Scheduler, error) { return builtin.New(qdisc, d) }, l, c, pool)
+	port, err := egress.New(func(d sched.DropFunc) (sched.Scheduler, error) { return builtin.New(qdisc, sched.Env{Drop: d}) }, l, c, pool)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +116,7 @@ func golden(t *testing.T, path string, got []byte) {
 
 func TestEmptyRun(t *testing.T) {
 	c := NewCollector()
-	port, err := egress.New(func(d sched.DropFunc) (sched.Scheduler, error) { return builtin.New("fq_codel", d) }, &link.Unlimited{}, c, &pkt.Pool{})
+	port, err := egress.New(func(d sched.DropFunc) (sched.Scheduler, error) { return builtin.New("fq_codel", sched.Env{Drop: d}) }, &link.Unlimited{}, c, &pkt.Pool{})
 	if err != nil {
 		t.Fatal(err)
 	}

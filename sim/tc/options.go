@@ -14,6 +14,9 @@ type Field struct {
 	Key string
 	// Num is the value for machines.
 	Num int64
+	// Value is what tc's JSON has instead of Num where that is no whole number: a
+	// list, a fraction, a word. Nil otherwise.
+	Value any
 	// Text is what people read ("10240p", "5ms"); empty for the plain number.
 	Text string
 	// Flag marks a bare word such as "ecn": not printed when Num is 0.

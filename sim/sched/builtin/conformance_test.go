@@ -29,9 +29,9 @@ func TestConformance(t *testing.T) {
 	for spec, prop := range specs {
 		t.Run(spec, func(t *testing.T) {
 			t.Parallel()
-			schedtest.Conformance(t, func(d sched.DropFunc) (sched.Scheduler, error) { return New(spec, d) }, prop)
+			schedtest.Conformance(t, func(env sched.Env) (sched.Scheduler, error) { return New(spec, env) }, prop)
 		})
-		s, err := New(spec, nil)
+		s, err := New(spec, sched.Env{})
 		if err != nil {
 			t.Fatal(err)
 		}

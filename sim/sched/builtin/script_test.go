@@ -70,16 +70,15 @@ func (p *player) command(t *testing.T, d *datadriven.TestData) string {
 
 func (p *player) qdisc(spec string) {
 	*p = player{}
-	s, err := New(strings.TrimSpace(spec), func(now pkt.Time, q *pkt.Packet, why pkt.Reason) {
+	s, err := New(strings.TrimSpace(spec), sched.Env{Seed: 1, Drop: func(now pkt.Time, q *pkt.Packet, why pkt.Reason) {
 		p.event(now, "drop", q, " "+why.String())
-	})
+	}})
 	if err != nil {
 		fmt.Fprintln(&p.out, err)
 		return
 	}
 	p.s = s
-	d := s.(sched.Describer)
-	fmt.Fprintln(&p.out, tc.Line(d.Kind(), d.Options()))
+	fmt.Fprintln(&p.out, sched.Line(s))
 }
 
 // every runs f n times from t on.

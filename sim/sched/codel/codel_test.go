@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/uqtool/uq/sim/pkt"
+	"github.com/uqtool/uq/sim/sched"
 	"github.com/uqtool/uq/sim/tc"
 )
 
@@ -166,7 +167,7 @@ func TestTargetRule(t *testing.T) {
 }
 
 func TestStatsKeys(t *testing.T) {
-	q, err := New(nil, 1514, nil)
+	q, err := newQdisc(nil, sched.Env{MTU: 1514})
 	if err != nil {
 		t.Fatal(err)
 	}

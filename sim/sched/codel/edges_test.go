@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/uqtool/uq/sim/pkt"
+	"github.com/uqtool/uq/sim/sched"
 )
 
 // The edges of the state machine, one rule a case. Times are in ticks.
@@ -126,7 +127,7 @@ func TestCEThresholdIsStrict(t *testing.T) {
 
 // TestOptionsAsTc checks the spellings that tc accepts.
 func TestOptionsAsTc(t *testing.T) {
-	q, err := New([]string{"limit", "0", "target", "1ms", "ecn", "noecn"}, 1514, nil)
+	q, err := newQdisc([]string{"limit", "0", "target", "1ms", "ecn", "noecn"}, sched.Env{MTU: 1514})
 	if err != nil || q.Limit != 1000 || q.ECN || q.Target != time.Millisecond {
 		t.Errorf("%+v, %v", q, err)
 	}

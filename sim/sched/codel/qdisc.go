@@ -91,17 +91,19 @@ var (
 	_ sched.Describer = (*Qdisc)(nil)
 )
 
-// New parses tc's words after "codel" and returns the qdisc. mtu, in bytes, is
-// the backlog below which nothing is dropped.
-func New(words []string, mtu int, drop sched.DropFunc) (*Qdisc, error) {
-	c := &Qdisc{Config: DefaultConfig(), Limit: 1000, drop: drop}
+// New parses tc's words after "codel" and returns the qdisc. While the backlog
+// is within the MTU nothing is dropped.
+func New(words []string, env sched.Env) (sched.Scheduler, error) { return newQdisc(words, env) }
+
+func newQdisc(words []string, env sched.Env) (*Qdisc, error) {
+	c := &Qdisc{Config: DefaultConfig(), Limit: 1000, drop: env.Drop}
 	if err := c.options().Parse("codel", words); err != nil {
 		return nil, err
 	}
 	if c.Limit == 0 { // "the default", to tc
 		c.Limit = 1000
 	}
-	c.par = c.Params(mtu)
+	c.par = c.Params(env.MTU)
 	return c, nil
 }
 

@@ -29,14 +29,14 @@ var (
 const txqueuelen = 1000
 
 // NewPackets parses tc's words after "pfifo".
-func NewPackets(words []string, drop sched.DropFunc) (*FIFO, error) {
-	f := &FIFO{Limit: txqueuelen, drop: drop}
+func NewPackets(words []string, env sched.Env) (sched.Scheduler, error) {
+	f := &FIFO{Limit: txqueuelen, drop: env.Drop}
 	return f, f.options().Parse("pfifo", words)
 }
 
-// NewBytes parses tc's words after "bfifo". mtu is in bytes.
-func NewBytes(words []string, mtu int, drop sched.DropFunc) (*FIFO, error) {
-	f := &FIFO{Limit: txqueuelen * mtu, Bytes: true, drop: drop}
+// NewBytes parses tc's words after "bfifo".
+func NewBytes(words []string, env sched.Env) (sched.Scheduler, error) {
+	f := &FIFO{Limit: txqueuelen * env.MTU, Bytes: true, drop: env.Drop}
 	return f, f.options().Parse("bfifo", words)
 }
 

@@ -86,12 +86,14 @@ const defaultLimit, defaultBatch = 10240, 64
 // minQuantum is what Linux raises smaller quanta to, in bytes.
 const minQuantum = 256
 
-// New parses tc's words after "fq_codel". mtu, in bytes, is the default quantum
-// and the backlog below which CoDel drops nothing.
-func New(words []string, mtu int, drop sched.DropFunc) (*Qdisc, error) {
+// New parses tc's words after "fq_codel". The MTU is the default quantum and the
+// backlog below which CoDel drops nothing.
+func New(words []string, env sched.Env) (sched.Scheduler, error) { return newQdisc(words, env) }
+
+func newQdisc(words []string, env sched.Env) (*Qdisc, error) {
 	f := &Qdisc{
 		Config: codel.DefaultConfig(), limit: defaultLimit, nflows: 1024,
-		quantum: mtu, memoryLimit: 32 << 20, dropBatch: defaultBatch, drop: drop,
+		quantum: env.MTU, memoryLimit: 32 << 20, dropBatch: defaultBatch, drop: env.Drop,
 	}
 	f.ECN = true
 	if err := f.options().Parse("fq_codel", words); err != nil {
@@ -104,7 +106,7 @@ func New(words []string, mtu int, drop sched.DropFunc) (*Qdisc, error) {
 	if f.dropBatch == 0 {
 		f.dropBatch = defaultBatch
 	}
-	f.par = f.Params(mtu)
+	f.par = f.Params(env.MTU)
 	f.flows = make([]flow, f.nflows)
 	f.backlogs = make([]int, f.nflows)
 	for i := range f.flows {

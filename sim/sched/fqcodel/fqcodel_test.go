@@ -7,12 +7,13 @@ import (
 	"time"
 
 	"github.com/uqtool/uq/sim/pkt"
+	"github.com/uqtool/uq/sim/sched"
 )
 
 // TestDeficits walks through ns-3's deficit example: quantum 90 (below what tc
 // allows, so set here), 120-byte packets of two flows.
 func TestDeficits(t *testing.T) {
-	f, err := New(nil, 1514, func(_ pkt.Time, p *pkt.Packet, why pkt.Reason) { t.Fatalf("dropped %d: %v", p.ID, why) })
+	f, err := newQdisc(nil, sched.Env{MTU: 1514, Drop: func(_ pkt.Time, p *pkt.Packet, why pkt.Reason) { t.Fatalf("dropped %d: %v", p.ID, why) }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +72,7 @@ func TestDeficits(t *testing.T) {
 // TestOverflowCount checks that the fattest flow's CoDel count grows by the
 // packets cut.
 func TestOverflowCount(t *testing.T) {
-	f, err := New([]string{"limit", "10"}, 1514, func(pkt.Time, *pkt.Packet, pkt.Reason) {})
+	f, err := newQdisc([]string{"limit", "10"}, sched.Env{MTU: 1514, Drop: func(pkt.Time, *pkt.Packet, pkt.Reason) {}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,9 +92,9 @@ func TestClockOrigin(t *testing.T) {
 	for _, origin := range []time.Duration{0, time.Second, 3 * time.Second, 3000 * time.Second, 5000 * time.Second} {
 		got := ""
 		at := func(d time.Duration) pkt.Time { return pkt.Time((origin + d) &^ 1023) } // whole ticks
-		f, err := New([]string{"limit", "100"}, 1514, func(now pkt.Time, p *pkt.Packet, why pkt.Reason) {
+		f, err := newQdisc([]string{"limit", "100"}, sched.Env{MTU: 1514, Drop: func(now pkt.Time, p *pkt.Packet, why pkt.Reason) {
 			got += fmt.Sprintf("%v drop %d %v\n", now-at(0), p.ID, why)
-		})
+		}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -117,7 +118,7 @@ func TestClockOrigin(t *testing.T) {
 
 // TestZeroLengths checks that packets without a length cannot break overflow.
 func TestZeroLengths(t *testing.T) {
-	f, err := New([]string{"limit", "1"}, 1514, func(pkt.Time, *pkt.Packet, pkt.Reason) {})
+	f, err := newQdisc([]string{"limit", "1"}, sched.Env{MTU: 1514, Drop: func(pkt.Time, *pkt.Packet, pkt.Reason) {}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +131,7 @@ func TestZeroLengths(t *testing.T) {
 // lowest number, as the kernel's scan finds it.
 func TestFattest(t *testing.T) {
 	var dropped []uint64
-	f, err := New([]string{"limit", "3", "drop_batch", "1"}, 1514, func(_ pkt.Time, p *pkt.Packet, _ pkt.Reason) { dropped = append(dropped, p.ID) })
+	f, err := newQdisc([]string{"limit", "3", "drop_batch", "1"}, sched.Env{MTU: 1514, Drop: func(_ pkt.Time, p *pkt.Packet, _ pkt.Reason) { dropped = append(dropped, p.ID) }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +149,7 @@ func TestMemoryLimitIsAllowed(t *testing.T) {
 	cost := (&pkt.Packet{Len: 1000}).TrueSize()
 	for _, c := range []struct{ limit, drops int }{{2 * cost, 0}, {2*cost - 1, 1}} {
 		drops := 0
-		f, err := New([]string{"memory_limit", fmt.Sprint(c.limit), "drop_batch", "1"}, 1514, func(pkt.Time, *pkt.Packet, pkt.Reason) { drops++ })
+		f, err := newQdisc([]string{"memory_limit", fmt.Sprint(c.limit), "drop_batch", "1"}, sched.Env{MTU: 1514, Drop: func(pkt.Time, *pkt.Packet, pkt.Reason) { drops++ }})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -14,7 +14,7 @@ import (
 )
 
 // Make builds the scheduler under test.
-type Make func(drop sched.DropFunc) (sched.Scheduler, error)
+type Make func(env sched.Env) (sched.Scheduler, error)
 
 // Properties says what a scheduler promises beyond the contract.
 type Properties struct {
@@ -150,12 +150,12 @@ func (b *bench) check() {
 
 func newBench(t *testing.T, mk Make, prop Properties, context string) *bench {
 	b := &bench{t: t, prop: prop, inside: map[uint64]*pkt.Packet{}, last: map[uint32]uint64{}, context: context}
-	s, err := mk(func(now pkt.Time, p *pkt.Packet, why pkt.Reason) {
+	s, err := mk(sched.Env{Seed: 1, Drop: func(now pkt.Time, p *pkt.Packet, why pkt.Reason) {
 		if why == pkt.NoReason {
 			b.fatalf("drop of packet %d without a reason", p.ID)
 		}
 		b.out(now, p, "drop "+why.String())
-	})
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}

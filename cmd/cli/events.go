@@ -1,0 +1,110 @@
+package cli
+
+import (
+	"bufio"
+	"encoding/json"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/uqtool/uq/sim/egress"
+	"github.com/uqtool/uq/sim/pkt"
+)
+
+// eventOutput is where the events of one or more ports go, a line each: as words,
+// or as JSON objects. With several ports each line of words begins with its
+// qdisc's kind.
+//
+//	0.120000000 drop 17 aqm len 1514 sojourn 0.114000000 tcp 10.0.1.2:4000>10.0.2.2:80
+type eventOutput struct {
+	w     *bufio.Writer
+	json  bool
+	named bool
+}
+
+func newEventOutput(w io.Writer, asJSON, named bool) *eventOutput {
+	return &eventOutput{w: bufio.NewWriterSize(w, 64<<10), json: asJSON, named: named}
+}
+
+// flush reports the first error any write met; nil has nothing to flush.
+func (o *eventOutput) flush() error {
+	if o == nil {
+		return nil
+	}
+	return o.w.Flush()
+}
+
+// sink is one qdisc's way to o.
+func (o *eventOutput) sink(qdisc string) *eventWriter {
+	e := &eventWriter{w: o.w, json: o.json, qdisc: qdisc}
+	if !o.json {
+		o.w.WriteString("# qdisc " + qdisc + "\n")
+		if o.named {
+			e.prefix = strings.Fields(qdisc)[0] + " "
+		}
+	}
+	return e
+}
+
+// eventWriter is a Sink that prints.
+type eventWriter struct {
+	w      *bufio.Writer
+	json   bool
+	qdisc  string
+	prefix string
+	line   []byte
+}
+
+// Event implements egress.Sink.
+func (e *eventWriter) Event(ev egress.Event) {
+	if e.json {
+		e.asJSON(ev)
+	} else {
+		e.asWords(ev)
+	}
+	e.w.Write(e.line)
+}
+
+func (e *eventWriter) asWords(ev egress.Event) {
+	p := ev.Packet
+	b := ev.Time.Append(append(e.line[:0], e.prefix...))
+	b = append(b, ' ')
+	b = append(b, ev.Kind.String()...)
+	b = append(b, ' ')
+	b = strconv.AppendUint(b, p.ID, 10)
+	if ev.Reason != pkt.NoReason {
+		b = append(b, ' ')
+		b = append(b, ev.Reason.String()...)
+	}
+	b = append(b, " len "...)
+	b = strconv.AppendUint(b, uint64(p.Len), 10)
+	if ev.Kind == egress.Dequeue || ev.Kind == egress.Drop {
+		b = append(b, " sojourn "...)
+		b = pkt.Time(ev.Time - p.Arrival).Append(b)
+	}
+	b = append(b, ' ')
+	b = append(b, p.Flow.String()...)
+	e.line = append(b, '\n')
+}
+
+func (e *eventWriter) asJSON(ev egress.Event) {
+	o := struct {
+		Qdisc  string   `json:"qdisc"`
+		Time   pkt.Time `json:"time_ns"`
+		Kind   string   `json:"kind"`
+		Packet uint64   `json:"packet"`
+		Reason string   `json:"reason,omitempty"`
+		Len    uint32   `json:"len"`
+		Flow   string   `json:"flow"`
+		Age    pkt.Time `json:"age_ns"`
+	}{Qdisc: e.qdisc, Time: ev.Time, Kind: ev.Kind.String(), Packet: ev.Packet.ID,
+		Len: ev.Packet.Len, Flow: ev.Packet.Flow.String(), Age: ev.Time - ev.Packet.Arrival}
+	if ev.Reason != pkt.NoReason {
+		o.Reason = ev.Reason.String()
+	}
+	b, err := json.Marshal(o)
+	if err != nil {
+		return // no field of o can fail
+	}
+	e.line = append(b, '\n')
+}

@@ -1,0 +1,37 @@
+package cli
+
+import (
+	"os"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/uqtool/uq/replay/netns"
+	"github.com/uqtool/uq/sim/egress"
+	"github.com/uqtool/uq/sim/sched/builtin"
+)
+
+// TestMain makes the test binary uq itself: for scripts, and inside the
+// namespaces of a lab.
+func TestMain(m *testing.M) {
+	if code, ours := runHidden(os.Args, testPorts); ours {
+		os.Exit(code)
+	}
+	testscript.Main(m, map[string]func(){"uq": func() { os.Exit(Main(builtin.Kinds())) }, "farside": farside})
+}
+
+// testPorts makes the ports of these tests.
+var testPorts = egress.Maker{Qdiscs: builtin.Kinds(), ReadFile: os.ReadFile}
+
+// TestScript runs testdata/script: what works everywhere.
+func TestScript(t *testing.T) {
+	testscript.Run(t, testscript.Params{Dir: "testdata/script", RequireExplicitExec: true})
+}
+
+// TestLiveScript runs testdata/live: what needs a lab.
+func TestLiveScript(t *testing.T) {
+	if err := netns.Available(); err != nil {
+		t.Skip(err)
+	}
+	testscript.Run(t, testscript.Params{Dir: "testdata/live", RequireExplicitExec: true})
+}

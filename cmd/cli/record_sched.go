@@ -1,0 +1,89 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/uqtool/uq/record"
+	"github.com/uqtool/uq/record/nfq"
+	"github.com/uqtool/uq/replay"
+	"github.com/uqtool/uq/sim/egress"
+	"github.com/uqtool/uq/sim/pkt"
+	"github.com/uqtool/uq/traces"
+)
+
+// ceMark is the firewall mark, a bit that hardly anybody uses, with which a
+// verdict asks for CE.
+const ceMark = 1 << 28
+
+// schedOptions say what schedules the recorded packets.
+type schedOptions struct {
+	qdisc, link, timer string
+	seed               uint64
+}
+
+func (o *schedOptions) flags(f *pflag.FlagSet, ports egress.Maker) {
+	f.StringVar(&o.qdisc, "qdisc", "", "schedule the packets for real: "+kindNames(ports)+", as tc writes them")
+	f.StringVar(&o.link, "link", "rate 20mbit", `with --qdisc: "rate RATE [delay TIME] [overhead BYTES]" or "unlimited"`)
+	f.StringVar(&o.timer, "timer", string(replay.Hybrid), "with --qdisc: wait by sleep, hybrid (poll the last 100us) or spin (a core of its own)")
+	f.Uint64Var(&o.seed, "seed", 1, "seed of the scheduler and of the lab's built-in traffic")
+}
+
+// validate makes the settings' scheduler. Where a link shapes, the lab's own
+// shaper steps back, unless it was asked for.
+func (o *schedOptions) validate(r *recordOptions, f *pflag.FlagSet) error {
+	r.lab.seed = o.seed
+	if o.qdisc == "" {
+		return refuse(f, "needs --qdisc", []string{"link", "timer"})
+	}
+	timer, err := replay.ParseTimer(o.timer)
+	if err != nil {
+		return usageErrorf("--timer: %w", err)
+	}
+	r.set.Timer = timer
+	r.set.Scheduler = &traces.Scheduler{Qdisc: strings.TrimSpace(o.qdisc), Link: o.link, Seed: o.seed, GSO: "whole"}
+	port, err := replay.NewPort(r.set.ports, *r.set.Scheduler, nil, &pkt.Pool{})
+	if err != nil {
+		return usageErrorf("--qdisc, --link: %w", err)
+	}
+	r.set.makeRoom(replay.Room(port), f.Changed("maxlen"))
+	if r.lab.on && !f.Changed("bottleneck") {
+		r.lab.bottleneck = "delay 20ms"
+	}
+	return nil
+}
+
+// makeRoom relates the kernel queue's limit to the packets that the scheduler
+// may hold there: the kernel should not drop before the scheduler decides. What
+// the user has chosen stays, for experiments.
+func (set *recordSettings) makeRoom(room uint64, chosen bool) {
+	switch {
+	case !chosen:
+		// Packets that wait to be read are in the queue as well.
+		set.MaxLen = int(min(max(uint64(set.MaxLen), room+room/4), maxMaxLen))
+	case uint64(set.MaxLen) < room:
+		set.Warnings = append(set.Warnings, fmt.Sprintf("--maxlen %d is less than the %d packets that %q may hold on this link: the kernel will drop before it decides: raise --maxlen or leave it out",
+			set.MaxLen, room, set.Scheduler.Qdisc))
+	}
+}
+
+// scheduleQueue lets a scheduler decide about the queue's packets.
+func scheduleQueue(ctx context.Context, q *nfq.Queue, w *traces.Writer, o replay.LiveOptions) (rec recorded, err error) {
+	l, err := replay.NewLive(q, o)
+	if err != nil {
+		return rec, err
+	}
+	res, err := l.Run(ctx, w)
+	rec.Live = &res
+	rec.Record = record.Summary{
+		Counts: res.Counts, FileBytes: w.Stats().Bytes,
+		DurationNs: int64(o.Clock.Now()), VerdictLatencyNs: res.Lateness,
+		Clean: err == nil, Why: res.Why,
+	}
+	rec.Record.Keep(res.Kept)
+	rec.Record.Rates()
+	return rec, err
+}

@@ -1,0 +1,122 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/uqtool/uq/replay"
+	"github.com/uqtool/uq/sim/report"
+	"github.com/uqtool/uq/traces"
+)
+
+// verifyReport is what uq verify --json prints.
+type verifyReport struct {
+	Format    int               `json:"uq_format"`
+	Trace     string            `json:"trace"`
+	Scheduler *traces.Scheduler `json:"scheduler"`
+	replay.Verification
+	Damage string `json:"damage,omitempty"`
+}
+
+func newVerifyCmd(s *streams) *cobra.Command {
+	asJSON := false
+	cmd := &cobra.Command{
+		Use:   "verify live.zst|-",
+		Short: "Compute a live run's decisions again and compare",
+		Long: `Compute every decision of a live run again, from the arrivals in its trace and
+the scheduler, link and seed in its header, and compare kind, reason and times of
+each and the digest of all.
+
+Exits 0 when all agree, 3 at the first that does not, which it explains, and 4
+when all agree in a trace that was cut: then up to its last arrival. What the run
+lost before it reached the scheduler is no decision: it is printed, by kind.
+
+An anonymized trace is refused: the hashes of its flows are not those of the live
+run.`,
+		Example: `  uq record -o live.zst --lab --qdisc fq_codel --link "rate 20mbit"
+  uq verify live.zst`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runVerify(cmd.Context(), s, args[0], asJSON)
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the result as JSON on standard output")
+	return cmd
+}
+
+func runVerify(ctx context.Context, s *streams, path string, asJSON bool) error {
+	in, err := startTrace(ctx, s, path, nil)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	if path == "-" {
+		in.name = "standard input"
+	}
+	v, err := replay.Verify(in.Reader, s.ports)
+	switch {
+	case errors.Is(err, context.Canceled):
+		return err
+	case errors.Is(err, replay.ErrNotLive), errors.Is(err, replay.ErrAnonymized):
+		return usageErrorf("%s: %w", in.name, err)
+	case err != nil && !isDamage(err):
+		return fmt.Errorf("verify %s: %w", in.name, err)
+	}
+	rep := verifyReport{Format: report.Format, Trace: in.name, Scheduler: in.Header().Scheduler, Verification: v}
+	if err != nil {
+		rep.Damage = err.Error()
+	}
+	if err := writeVerify(s, rep, asJSON); err != nil {
+		return fmt.Errorf("write the result: %w", err)
+	}
+	switch {
+	case v.Divergence != nil:
+		return &exitError{exitAssert, fmt.Errorf("%s: first divergence at %w", in.name, v.Divergence)}
+	case err != nil:
+		return damagedErrorf("%s: %w", in.name, err)
+	case !v.Complete:
+		return damagedErrorf("%s: the end record has no digest of a live run: decisions agree, their order was not compared", in.name)
+	}
+	return nil
+}
+
+func writeVerify(s *streams, r verifyReport, asJSON bool) error {
+	if asJSON {
+		return encodeJSON(s.out, r)
+	}
+	what := "agree"
+	if r.Divergence != nil {
+		what = "compared, the last of which differs"
+	}
+	w := &strings.Builder{}
+	fmt.Fprintf(w, "%s: %s, link %s, seed %d\n", printable(r.Trace, ""), printable(r.Scheduler.Qdisc, ""), printable(r.Scheduler.Link, ""), r.Scheduler.Seed)
+	fmt.Fprintf(w, "%d packets, %d decisions %s: %d delivered, %d marked, %d dropped; %d undecided at %v\n",
+		r.Packets, r.Decisions, what, r.Delivered, r.Marked, r.Dropped, r.Undecided, r.Horizon)
+	if len(r.Losses) > 0 {
+		fmt.Fprintf(w, "lost in the live run: %s\n", lossWords(r.Losses))
+	}
+	fmt.Fprintf(w, "digest %s\n", printable(r.Digest, ""))
+	_, err := io.WriteString(s.out, w.String())
+	return err
+}
+
+// lossWords lists losses in the order of their kinds' names.
+func lossWords(losses map[string]replay.Loss) string {
+	var words []string
+	for _, kind := range slices.Sorted(maps.Keys(losses)) {
+		l := losses[kind]
+		if l.Packets > 0 {
+			words = append(words, fmt.Sprintf("%s %d in %d events", kind, l.Packets, l.Events))
+		} else {
+			words = append(words, fmt.Sprintf("%s unknown in %d events", kind, l.Events))
+		}
+	}
+	return strings.Join(words, ", ")
+}

@@ -1,6 +1,0 @@
-//go:build !linux
-
-package main
-
-// farside needs a lab.
-func farside() {}

@@ -1,8 +1,0 @@
-//go:build !linux
-
-package main
-
-import "os"
-
-// lock does nothing: only Linux records.
-func lock(*os.File) error { return nil }
