@@ -33,21 +33,31 @@ type Option struct {
 	help string
 	set  func(string) error
 	get  func() Field
+	// read, if not nil, stands for set: it takes as many of the words as it
+	// wants, and says how many.
+	read func(words []string) (used int, err error)
 }
 
 // Options is the table, in the order tc prints.
 type Options []Option
 
+// Values is an option with any number of values: read takes them from the front
+// of the words that follow and says how many it took. arg is what stands for
+// them in the synopsis, "TIME [ JITTER ]".
+func Values(name, arg, help string, read func(words []string) (used int, err error), get func() Field) Option {
+	return Option{name: name, arg: arg, help: help, get: get, read: read}
+}
+
 // Count is an unsigned number between min and max, printed with suffix (tc
 // prints packet limits as "10240p").
 func Count(name string, v *int, min, max int, suffix, help string) Option {
-	return Option{name, "NUMBER", help, func(s string) error {
+	return Option{name: name, arg: "NUMBER", help: help, set: func(s string) error {
 		n, err := ParseCount(s)
 		if err != nil {
 			return err
 		}
 		return bounded(v, n, min, max, strconv.Itoa)
-	}, func() Field {
+	}, get: func() Field {
 		return Field{Key: name, Num: int64(*v), Text: strconv.Itoa(*v) + suffix}
 	}}
 }
@@ -67,13 +77,13 @@ func Packets(name string, v *int, min, max int, help string) Option {
 
 // Size is a number of bytes between min and max.
 func Size(name string, v *int, min, max int, help string) Option {
-	return Option{name, "SIZE", help, func(s string) error {
+	return Option{name: name, arg: "SIZE", help: help, set: func(s string) error {
 		n, err := ParseSize(s)
 		if err != nil {
 			return err
 		}
 		return bounded(v, n, min, max, func(n int) string { return FormatSize(uint64(n)) })
-	}, func() Field {
+	}, get: func() Field {
 		return Field{Key: name, Num: int64(*v), Text: FormatSize(uint64(*v))}
 	}}
 }
@@ -88,7 +98,7 @@ func bounded(v *int, n uint64, min, max int, format func(int) string) error {
 
 // Time is a span. A negative value means "off" and is not printed.
 func Time(name string, v *time.Duration, max time.Duration, help string) Option {
-	return Option{name, "TIME", help, func(s string) error {
+	return Option{name: name, arg: "TIME", help: help, set: func(s string) error {
 		d, err := ParseTime(s)
 		if err == nil && d > max {
 			err = fmt.Errorf("want at most %s", FormatTime(max))
@@ -98,14 +108,14 @@ func Time(name string, v *time.Duration, max time.Duration, help string) Option 
 		}
 		*v = d
 		return nil
-	}, func() Field {
+	}, get: func() Field {
 		return Field{Key: name, Num: int64(*v / time.Microsecond), Text: FormatTime(*v), Hidden: *v < 0}
 	}}
 }
 
 // Rate is a rate in bits per second; 0 means none and is not printed.
 func Rate(name string, v *uint64, help string) Option {
-	return Option{name, "RATE", help, func(s string) error {
+	return Option{name: name, arg: "RATE", help: help, set: func(s string) error {
 		r, err := ParseRate(s)
 		if err == nil && r == 0 {
 			err = fmt.Errorf("want more than 0")
@@ -115,21 +125,21 @@ func Rate(name string, v *uint64, help string) Option {
 		}
 		*v = r
 		return nil
-	}, func() Field {
+	}, get: func() Field {
 		return Field{Key: name, Num: int64(*v), Text: FormatRate(*v), Hidden: *v == 0}
 	}}
 }
 
 // Int is a signed number between min and max; not printed when 0.
 func Int(name string, v *int, min, max int, help string) Option {
-	return Option{name, "NUMBER", help, func(s string) error {
+	return Option{name: name, arg: "NUMBER", help: help, set: func(s string) error {
 		n, err := strconv.Atoi(s)
 		if err != nil || n < min || n > max {
 			return fmt.Errorf("want an integer from %d to %d", min, max)
 		}
 		*v = n
 		return nil
-	}, func() Field {
+	}, get: func() Field {
 		return Field{Key: name, Num: int64(*v), Hidden: *v == 0}
 	}}
 }
@@ -137,7 +147,7 @@ func Int(name string, v *int, min, max int, help string) Option {
 // Masked is VALUE/MASK, two bytes in any base, as ce_threshold_selector has it;
 // not printed while the mask is 0.
 func Masked(name string, v, mask *uint8, help string) Option {
-	return Option{name, "VALUE/MASK", help, func(s string) error {
+	return Option{name: name, arg: "VALUE/MASK", help: help, set: func(s string) error {
 		a, b, ok := strings.Cut(s, "/")
 		val, err1 := strconv.ParseUint(a, 0, 8)
 		m, err2 := strconv.ParseUint(b, 0, 8)
@@ -146,17 +156,17 @@ func Masked(name string, v, mask *uint8, help string) Option {
 		}
 		*v, *mask = uint8(val), uint8(m)
 		return nil
-	}, func() Field {
+	}, get: func() Field {
 		return Field{Key: name, Num: int64(*v), Text: fmt.Sprintf("%#x/%#x", *v, *mask), Hidden: *mask == 0}
 	}}
 }
 
 // Flag is a word that switches v on, with "no"+name switching it off.
 func Flag(name string, v *bool, help string) Option {
-	return Option{name, "", help, func(s string) error {
+	return Option{name: name, arg: "", help: help, set: func(s string) error {
 		*v = s == ""
 		return nil
-	}, func() Field {
+	}, get: func() Field {
 		n := int64(0)
 		if *v {
 			n = 1
@@ -167,7 +177,7 @@ func Flag(name string, v *bool, help string) Option {
 
 // Word is a bare word that calls set; it is never printed.
 func Word(name string, help string, set func()) Option {
-	return Option{name, "", help, func(string) error { set(); return nil }, func() Field {
+	return Option{name: name, arg: "", help: help, set: func(string) error { set(); return nil }, get: func() Field {
 		return Field{Key: name, Hidden: true, Flag: true}
 	}}
 }
@@ -192,11 +202,21 @@ func (o Options) Parse(kind string, words []string) error {
 	for i := 0; i < len(words); i++ {
 		w := words[i]
 		opt, no := o.find(w)
+		if opt == nil && w == "help" {
+			return &Help{Kind: kind, Usage: o.Usage(kind), Options: o.Help()}
+		}
 		if opt == nil {
 			return o.unknown(kind, w)
 		}
 		val := ""
 		switch {
+		case opt.read != nil:
+			n, err := opt.read(words[i+1:])
+			if err != nil {
+				return fmt.Errorf("%s: illegal %q: %w", kind, w, err)
+			}
+			i += n
+			continue
 		case opt.arg != "":
 			if i++; i == len(words) {
 				return fmt.Errorf("%s: %q needs a %s. %s", kind, w, opt.arg, o.Usage(kind))
@@ -211,6 +231,15 @@ func (o Options) Parse(kind string, words []string) error {
 	}
 	return nil
 }
+
+// Help is the "error" of the word help: the user asked for the options.
+type Help struct {
+	// Kind is the qdisc or link, Usage its synopsis, Options one a line.
+	Kind, Usage, Options string
+}
+
+// Error is the whole of it.
+func (h *Help) Error() string { return h.Usage + "\n" + strings.TrimRight(h.Options, "\n") }
 
 func (o Options) find(w string) (opt *Option, no bool) {
 	for i := range o {
