@@ -19,12 +19,44 @@ type Source interface {
 type Lane struct {
 	Port *egress.Port
 	Pool *pkt.Pool
+	// Split hands this port the segments of super-packets, numbered apart, all
+	// with the arrival time of the whole.
+	Split bool
+	// MTU is what segments are cut to, layer 3, in bytes; 0 if unknown.
+	MTU uint32
+
+	seg  pkt.Splitter
+	next uint64 // number of the next packet, where they are split
+}
+
+// enqueue hands the port p, which is the pool's, or its segments.
+func (l *Lane) enqueue(now pkt.Time, p *pkt.Packet) {
+	if !l.Split {
+		l.Port.Enqueue(now, p)
+		return
+	}
+	if p.Segs > 1 {
+		l.seg.Start(p, l.MTU)
+		for l.seg.Left() > 1 {
+			q := l.Pool.Get()
+			l.seg.Next(q)
+			l.number(now, q)
+		}
+		l.seg.Next(p)
+	}
+	l.number(now, p)
+}
+
+func (l *Lane) number(now pkt.Time, p *pkt.Packet) {
+	p.ID = l.next
+	l.next++
+	l.Port.Enqueue(now, p)
 }
 
 // Run drives port with src's arrivals until the last packet has left, and
 // returns the number of arrivals: RunAll with one lane.
 func Run(src Source, port *egress.Port, pool *pkt.Pool) (arrivals uint64, err error) {
-	return RunAll(src, []Lane{{port, pool}})
+	return RunAll(src, []Lane{{Port: port, Pool: pool}})
 }
 
 // RunAll drives every lane with the same arrivals, reading src once, until the
@@ -33,7 +65,7 @@ func Run(src Source, port *egress.Port, pool *pkt.Pool) (arrivals uint64, err er
 // The time of an arrival is its Packet.Arrival, which must not run back nor be
 // negative. An error of src ends the arrivals; what arrived is still served.
 func RunAll(src Source, lanes []Lane) (arrivals uint64, err error) {
-	first, rest := lanes[0], lanes[1:]
+	first, rest := &lanes[0], lanes[1:]
 	last := first.Port.Now()
 	for {
 		p := first.Pool.Get()
@@ -49,12 +81,12 @@ func RunAll(src Source, lanes []Lane) (arrivals uint64, err error) {
 			return arrivals, err
 		}
 		last = p.Arrival
-		for _, l := range rest {
-			q := l.Pool.Get()
+		for i := range rest {
+			q := rest[i].Pool.Get()
 			*q = *p
-			l.Port.Enqueue(last, q)
+			rest[i].enqueue(last, q)
 		}
-		first.Port.Enqueue(last, p)
+		first.enqueue(last, p)
 		arrivals++
 	}
 }

@@ -14,6 +14,8 @@ import (
 	"github.com/uqtool/uq/sim/sched"
 	"github.com/uqtool/uq/sim/sched/builtin"
 	"github.com/uqtool/uq/sim/sched/schedtest"
+	"github.com/uqtool/uq/traces"
+	"github.com/uqtool/uq/traces/corpus"
 )
 
 // rig is a port with what a test needs around it.
@@ -267,5 +269,44 @@ func TestRunAll(t *testing.T) {
 	slow := newRig(t, "pfifo limit 100000", "rate 1bit", nil)
 	if _, err := sim.Run(newMemory(50000), slow.port, slow.pool); err != nil || slow.c.Total.DeliveredPackets != 50000 {
 		t.Errorf("%v, %d delivered", err, slow.c.Total.DeliveredPackets)
+	}
+}
+
+// TestLaneSplits checks that a port that is handed segments decides as if the
+// trace had held them, whatever its neighbours are handed.
+func TestLaneSplits(t *testing.T) {
+	run := func(split bool, splitLane ...bool) (digests []string) {
+		tr, err := traces.NewReader(strings.NewReader(corpus.Default()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		src, err := traces.NewSource(tr, traces.SourceOptions{Seed: 1, Split: split})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var lanes []sim.Lane
+		var rigs []*rig
+		for _, s := range splitLane {
+			r := newRig(t, "fq_codel limit 60", "rate 20mbit", nil)
+			rigs = append(rigs, r)
+			lanes = append(lanes, sim.Lane{Port: r.port, Pool: r.pool, Split: s, MTU: uint32(tr.Header().Capture.SegmentMTU)})
+		}
+		if _, err := sim.RunAll(src, lanes); err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range rigs {
+			digests = append(digests, r.c.Digest.String())
+			if r.pool.Out() != 0 {
+				t.Errorf("%d packets are lost", r.pool.Out())
+			}
+		}
+		return digests
+	}
+	whole, split := run(false, false)[0], run(true, false)[0]
+	if whole == split {
+		t.Fatal("the trace holds no super-packet")
+	}
+	if got := run(false, true, false, true); got[0] != split || got[1] != whole || got[2] != split {
+		t.Errorf("digests %v, want %s whole and %s split", got, whole, split)
 	}
 }

@@ -55,7 +55,7 @@ type Source struct {
 	byKey map[pkt.FlowKey]*pkt.Flow
 	flows []*pkt.Flow
 
-	seg splitter
+	seg pkt.Splitter
 	err error
 }
 
@@ -96,8 +96,8 @@ func (s *Source) Next(p *pkt.Packet) (ok bool, err error) {
 	if s.id >= s.opts.Limit {
 		return false, nil
 	}
-	if s.seg.left > 0 {
-		s.seg.next(p)
+	if s.seg.Left() > 0 {
+		s.seg.Next(p)
 		p.ID = s.id
 		s.id++
 		return s.check(p)
@@ -158,8 +158,8 @@ func (s *Source) super(p *pkt.Packet) (bool, error) {
 	}
 	p.Len = uint32(all)
 	if s.opts.Split {
-		s.seg.start(p, s.link, s.mtu)
-		s.seg.next(p)
+		s.seg.Start(p, s.mtu)
+		s.seg.Next(p)
 	}
 	return s.check(p)
 }

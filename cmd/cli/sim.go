@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"runtime/debug"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"github.com/uqtool/uq/sim/egress"
 	"github.com/uqtool/uq/sim/pkt"
 	"github.com/uqtool/uq/sim/report"
+	"github.com/uqtool/uq/sim/sched"
 	"github.com/uqtool/uq/traces"
 	"github.com/uqtool/uq/traces/corpus"
 )
@@ -66,7 +68,7 @@ trace's header states is used.`,
 	f.StringArrayVar(&o.qdiscs, "qdisc", nil, `scheduler as tc writes it, "fq_codel target 5ms"; repeatable: `+kindNames(s.ports))
 	f.StringVar(&o.link, "link", "", `link behind the scheduler: "rate RATE [delay TIME] [overhead BYTES]" or "unlimited [delay TIME]"`)
 	f.Uint64Var(&o.seed, "seed", 1, "key of the flow hash and of all randomness")
-	f.StringVar(&o.gso, "gso", "whole", "super-packets: whole, as recorded, or split into the packets on the wire")
+	f.StringVar(&o.gso, "gso", gsoQdisc, "super-packets: whole, as recorded, split into the packets on the wire, or as each qdisc does it in Linux")
 	f.IntVar(&o.flows, "flows", 12, fmt.Sprintf("flows to list, the largest first (with --json %d)", jsonFlows))
 	f.BoolVar(&o.salvage, "salvage", false, "go on after damage in the middle of the trace")
 	f.BoolVar(&o.json, "json", false, "print the report, or with --events each event, as JSON on standard output")
@@ -91,8 +93,8 @@ func runSim(ctx context.Context, s *streams, o simOptions) error {
 			return usageErrorf("--qdisc: %w", err)
 		}
 	}
-	if o.gso != "whole" && o.gso != "split" {
-		return usageErrorf("--gso %q: want whole or split", o.gso)
+	if o.gso != gsoWhole && o.gso != gsoSplit && o.gso != gsoQdisc {
+		return usageErrorf("--gso %q: want whole, split or qdisc", o.gso)
 	}
 	if o.flows < 0 {
 		return usageErrorf("--flows %d: want 0 or more", o.flows)
@@ -137,6 +139,20 @@ func headerLink(h traces.Header) string {
 	return strings.Join(keep, " ")
 }
 
+// What becomes of super-packets.
+const (
+	gsoWhole = "whole" // as recorded
+	gsoSplit = "split" // the packets on the wire, for all qdiscs
+	gsoQdisc = "qdisc" // split for those qdiscs that do it in Linux
+)
+
+// splits says whether a scheduler takes super-packets apart before it queues
+// them.
+func splits(s sched.Scheduler) bool {
+	sp, ok := s.(sched.Splitter)
+	return ok && sp.SplitsGSO()
+}
+
 // simGCPercent is by how much garbage may exceed what is in use.
 const simGCPercent = 25
 
@@ -148,7 +164,7 @@ func simulate(ctx context.Context, s *streams, o simOptions, in *input, tr *open
 	status := newStatus(s.err, in.size)
 	defer status.clear()
 	tr.onRead = status.add
-	src, err := traces.NewSource(tr.Reader, traces.SourceOptions{Seed: o.seed, Split: o.gso == "split"})
+	src, err := traces.NewSource(tr.Reader, traces.SourceOptions{Seed: o.seed, Split: o.gso == gsoSplit})
 	if err != nil {
 		return usageErrorf("%s: %w", in.name, err)
 	}
@@ -156,7 +172,7 @@ func simulate(ctx context.Context, s *streams, o simOptions, in *input, tr *open
 	if o.events {
 		out = newEventOutput(s.out, o.json, len(o.qdiscs) > 1)
 	}
-	lanes, collectors, err := o.lanes(s.ports, out)
+	lanes, collectors, err := o.lanes(s.ports, out, tr.Header())
 	if err != nil {
 		return err
 	}
@@ -172,12 +188,13 @@ func simulate(ctx context.Context, s *streams, o simOptions, in *input, tr *open
 	runs := make([]*report.Run, len(lanes))
 	for i, l := range lanes {
 		runs[i] = report.NewRun(l.Port, collectors[i], o.flows)
+		runs[i].SplitGSO = l.Split || o.gso == gsoSplit
 	}
 	return writeReport(s, o, in, tr.Header(), runs, damage)
 }
 
 // lanes makes a port with its collector for every qdisc.
-func (o *simOptions) lanes(ports egress.Maker, out *eventOutput) (lanes []sim.Lane, cs []*report.Collector, err error) {
+func (o *simOptions) lanes(ports egress.Maker, out *eventOutput, h traces.Header) (lanes []sim.Lane, cs []*report.Collector, err error) {
 	for _, q := range o.qdiscs {
 		c, pool := report.NewCollector(), &pkt.Pool{}
 		var sink egress.Sink = c
@@ -188,7 +205,11 @@ func (o *simOptions) lanes(ports egress.Maker, out *eventOutput) (lanes []sim.La
 		if err != nil {
 			return nil, nil, err
 		}
-		lanes, cs = append(lanes, sim.Lane{Port: port, Pool: pool}), append(cs, c)
+		l := sim.Lane{Port: port, Pool: pool, Split: o.gso == gsoQdisc && splits(port.Scheduler())}
+		if h.Capture != nil {
+			l.MTU = uint32(min(max(h.Capture.SegmentMTU, 0), math.MaxUint16))
+		}
+		lanes, cs = append(lanes, l), append(cs, c)
 	}
 	return lanes, cs, nil
 }
@@ -217,6 +238,10 @@ func writeReport(s *streams, o simOptions, in *input, h traces.Header, runs []*r
 		Format: report.Format, Trace: in.name, Loop: report.OpenLoop, GSO: o.gso, Seed: o.seed,
 		Link: report.LinkLine(l), Runs: runs,
 	}
+	if o.gso == gsoQdisc {
+		r.GSO = gsoWhole
+		r.Notes = append(r.Notes, splitNotes(runs)...)
+	}
 	if c := h.Capture; c != nil && c.Direction == "both" {
 		r.Notes = append(r.Notes, "both directions were recorded: here they share one queue and one link")
 	}
@@ -242,6 +267,16 @@ func writeReport(s *streams, o simOptions, in *input, h traces.Header, runs []*r
 		return damagedErrorf("%s: %w: --salvage goes on behind that", in.name, damage)
 	}
 	return damagedErrorf("%s: %w", in.name, damage)
+}
+
+// splitNotes tells of the qdiscs that took super-packets apart on their own.
+func splitNotes(runs []*report.Run) (notes []string) {
+	for _, r := range runs {
+		if r.SplitGSO {
+			notes = append(notes, r.Kind+" took super-packets apart, as in Linux, and counts their segments: --gso whole keeps them whole, --gso split does it for all")
+		}
+	}
+	return notes
 }
 
 // input is a trace that can be opened, several times where that was asked for.

@@ -47,11 +47,13 @@ type Run struct {
 	Kind    string         `json:"kind"`
 	Options map[string]any `json:"options"`
 	Line    string         `json:"line"`
-	Bytes   uint64         `json:"bytes"`
-	Packets uint64         `json:"packets"` // as tc counts: segments on the wire
-	Drops   uint64         `json:"drops"`
-	Backlog int            `json:"backlog"`
-	Qlen    int            `json:"qlen"`
+	// SplitGSO says that super-packets came as the packets on the wire.
+	SplitGSO bool   `json:"split_gso,omitempty"`
+	Bytes    uint64 `json:"bytes"`
+	Packets  uint64 `json:"packets"` // as tc counts: segments on the wire
+	Drops    uint64 `json:"drops"`
+	Backlog  int    `json:"backlog"`
+	Qlen     int    `json:"qlen"`
 	// Stats are the qdisc's own counters, on the same level in tc.
 	Stats map[string]any `json:"stats,omitempty"`
 
