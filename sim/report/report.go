@@ -71,12 +71,34 @@ type Run struct {
 	Jain      float64 `json:"jain_bytes"`
 	FlowCount int     `json:"flow_count"`
 	Digest    string  `json:"digest"`
-	// Flows are the largest by packets arrived, Others the rest as one, without
+	// Flows are the largest by bytes arrived, Others the rest as one, without
 	// quantiles.
 	Flows  []Flow `json:"flows"`
 	Others *Flow  `json:"other_flows,omitempty"`
 	// StatsLine is Stats as tc prints them.
 	StatsLine string `json:"stats_line,omitempty"`
+	// Tins are the counters of a qdisc that has tins, in their order.
+	Tins []map[string]any `json:"tins,omitempty"`
+	// Classes are the qdiscs inside.
+	Classes []Class `json:"classes,omitempty"`
+
+	tins [][]tc.Field
+}
+
+// Class is a qdisc inside another, and what that one counts of it.
+type Class struct {
+	// ID is tc's class, "1:2".
+	ID      string           `json:"classid"`
+	Kind    string           `json:"kind"`
+	Options map[string]any   `json:"options"`
+	Line    string           `json:"line"`
+	Backlog int              `json:"backlog"`
+	Qlen    int              `json:"qlen"`
+	Stats   map[string]any   `json:"stats,omitempty"`
+	Tins    []map[string]any `json:"tins,omitempty"`
+	Classes []Class          `json:"classes,omitempty"`
+
+	statsLine string
 }
 
 // Flow is one flow's share of a Run.
@@ -131,6 +153,8 @@ func NewRun(port *egress.Port, c *Collector, flows int) *Run {
 		r.Kind, r.Line = d.Kind(), sched.Line(port.Scheduler())
 		r.Options, r.Stats, r.StatsLine = values(d.Options()), values(d.Stats()), statsLine(d.Stats())
 	}
+	r.tins = tinsOf(port.Scheduler())
+	r.Tins, r.Classes = tinValues(r.tins), classesOf(port.Scheduler())
 	first, last := c.Span()
 	span := last.Sub(first)
 	r.DurationUs = float64(span) / 1e3
@@ -143,7 +167,7 @@ func NewRun(port *egress.Port, c *Collector, flows int) *Run {
 // the arrivals only, so runs over one trace list the same.
 func (r *Run) addFlows(c *Collector, limit int, span time.Duration) {
 	all := c.Flows()
-	slices.SortStableFunc(all, func(a, b *FlowCounts) int { return cmp.Compare(b.ArrivedPackets, a.ArrivedPackets) })
+	slices.SortStableFunc(all, func(a, b *FlowCounts) int { return cmp.Compare(b.ArrivedBytes, a.ArrivedBytes) })
 	r.FlowCount = len(all)
 	rest, n := c.Others, 0
 	for i, f := range all {

@@ -92,6 +92,8 @@ func (run *Run) counters(b *strings.Builder) {
 	if run.StatsLine != "" {
 		fmt.Fprintf(b, "  %s\n", run.StatsLine)
 	}
+	tinTable(b, run.tins)
+	classes(b, run.Classes, "  ")
 	reasons(b, "drops", run.DropsByReason)
 	reasons(b, "marks", run.MarksByReason)
 	fmt.Fprintf(b, "  digest %s\n", run.Digest)

@@ -1,0 +1,79 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/uqtool/uq/sim/sched"
+	"github.com/uqtool/uq/sim/tc"
+)
+
+// tinsOf are the counters of a scheduler with tins, else nil.
+func tinsOf(s sched.Scheduler) [][]tc.Field {
+	if t, ok := s.(sched.Tinned); ok {
+		return t.Tins()
+	}
+	return nil
+}
+
+func tinValues(tins [][]tc.Field) (vs []map[string]any) {
+	for _, t := range tins {
+		vs = append(vs, values(t))
+	}
+	return vs
+}
+
+// classesOf lists the schedulers inside s, and those inside them.
+func classesOf(s sched.Scheduler) (cs []Class) {
+	c, ok := s.(sched.Classful)
+	if !ok {
+		return nil
+	}
+	for _, in := range c.Inside() {
+		class := Class{ID: in.ID, Line: sched.Line(in.Scheduler), Stats: values(in.Stats), statsLine: statsLine(in.Stats)}
+		class.Qlen, class.Backlog = in.Scheduler.Backlog()
+		if d, ok := in.Scheduler.(sched.Describer); ok {
+			class.Kind, class.Options = d.Kind(), values(d.Options())
+			for k, v := range values(d.Stats()) {
+				class.Stats[k] = v
+			}
+			class.statsLine = strings.TrimSpace(class.statsLine + " " + statsLine(d.Stats()))
+		}
+		class.Tins, class.Classes = tinValues(tinsOf(in.Scheduler)), classesOf(in.Scheduler)
+		cs = append(cs, class)
+	}
+	return cs
+}
+
+// tinTable prints tins as tc does: a column each, a line per counter.
+func tinTable(b *strings.Builder, tins [][]tc.Field) {
+	if len(tins) == 0 {
+		return
+	}
+	rows := [][]string{{"  tin"}}
+	for i := range tins {
+		rows[0] = append(rows[0], fmt.Sprint(i))
+	}
+	for row, f := range tins[0] {
+		cells := []string{"  " + f.Key}
+		for _, tin := range tins {
+			cells = append(cells, tin[row].String())
+		}
+		if slices.ContainsFunc(cells[1:], func(c string) bool { return c != "0" && c != "0us" && c != "0b" }) {
+			rows = append(rows, cells)
+		}
+	}
+	table(b, rows)
+}
+
+// classes prints the qdiscs inside, a line each and one for its counters.
+func classes(b *strings.Builder, cs []Class, indent string) {
+	for _, c := range cs {
+		fmt.Fprintf(b, "%sclass %s qdisc %s\n", indent, c.ID, c.Line)
+		if c.statsLine != "" {
+			fmt.Fprintf(b, "%s %s\n", indent, c.statsLine)
+		}
+		classes(b, c.Classes, indent+"  ")
+	}
+}
