@@ -51,12 +51,12 @@ func tinTable(b *strings.Builder, tins [][]tc.Field) {
 	if len(tins) == 0 {
 		return
 	}
-	rows := [][]string{{"  tin"}}
+	rows := [][]string{{"tin"}}
 	for i := range tins {
 		rows[0] = append(rows[0], fmt.Sprint(i))
 	}
 	for row, f := range tins[0] {
-		cells := []string{"  " + f.Key}
+		cells := []string{f.Key}
 		for _, tin := range tins {
 			cells = append(cells, tin[row].String())
 		}

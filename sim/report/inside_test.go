@@ -48,9 +48,9 @@ func TestInside(t *testing.T) {
 	}
 	for _, want := range []string{
 		"qdisc layered bands 1 [codel limit 7p target 5ms interval 100ms]\n",
-		"  tin           0    1\n",
-		"  target_us   5ms  7ms\n",
-		"  ecn_mark      3    0\n",
+		"  tin          0    1\n",
+		"  target_us  5ms  7ms\n",
+		"  ecn_mark     3    0\n",
 		"  class 1:1 qdisc codel limit 7p target 5ms interval 100ms\n   deficit 7 count 0",
 	} {
 		if !strings.Contains(words.String(), want) {
