@@ -32,8 +32,9 @@ type capture struct {
 	rounds   Rounds
 	opened   pkt.Time
 	verdicts []nfq.Verdict
-	received uint64 // packets, those beyond the limit too
-	overrun  uint64 // packets without a record that no event tells of yet
+	received uint64   // packets, those beyond the limit too
+	overrun  uint64   // packets without a record that no event tells of yet
+	untold   nfq.Loss // losses that no event tells of yet
 	count    Counts
 	failed   bool // run ended by an error
 
@@ -83,7 +84,7 @@ func (c *capture) timeout() time.Duration {
 		return 0 // to see whether the socket is empty
 	}
 	if c.open == nil || c.open.empty() {
-		if c.overrun > 0 {
+		if c.overrun > 0 || c.untold.Any() {
 			return blockAge
 		}
 		return nfq.Forever
@@ -106,7 +107,10 @@ func (c *capture) serve(b nfq.Batch, now pkt.Time) error {
 	done := c.clock.Now()
 	if b.Loss.Any() {
 		c.count.Add(b.Loss)
-		c.noteLoss(b.Loss, now)
+		c.untold.Add(b.Loss)
+	}
+	if c.untold.Any() {
+		c.ready(now)
 	}
 	if err != nil || len(b.Packets) == 0 {
 		c.noteOverrun(now)
@@ -168,6 +172,7 @@ func (c *capture) ready(now pkt.Time) bool {
 		c.opened = now
 		c.noteOverrun(now)
 	}
+	c.noteLoss(now)
 	return true
 }
 
@@ -207,6 +212,9 @@ func (c *capture) settle() {
 // finish hands over what is left.
 func (c *capture) finish(now pkt.Time) {
 	c.noteOverrun(now)
+	if c.untold.Any() {
+		c.ready(now)
+	}
 	if c.open != nil {
 		c.retire()
 	}
@@ -228,8 +236,13 @@ func (c *capture) noteOverrun(now pkt.Time) {
 	}
 }
 
-// noteLoss writes down what a batch lost.
-func (c *capture) noteLoss(l nfq.Loss, now pkt.Time) {
+// noteLoss puts what was lost into the open block.
+func (c *capture) noteLoss(now pkt.Time) {
+	if !c.untold.Any() {
+		return
+	}
+	l := c.untold
+	c.untold = nfq.Loss{}
 	for _, e := range LossEvents(now, l) {
 		c.event(e)
 	}

@@ -232,6 +232,37 @@ func TestSlowWriter(t *testing.T) {
 	})
 }
 
+// What is lost while the disk holds up the trace is told as soon as there is room
+// again, at the very end at the latest.
+func TestLossesWithoutRoom(t *testing.T) {
+	for _, late := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			var out bytes.Buffer
+			r := startRun(t, Options{Buffer: 2048}, &slowWriter{&out, 2 * time.Second})
+			for i := range 60 {
+				r.q.PushAfter(time.Duration(i)*10*time.Millisecond, udpPackets(500)...)
+			}
+			time.Sleep(590 * time.Millisecond)
+			r.q.Miss(5)
+			r.q.Push(udpPackets(1)...)
+			time.Sleep(time.Millisecond)
+			if !late {
+				time.Sleep(10 * time.Second)
+			}
+			r.end()
+			_, events, end, _ := read(t, out.Bytes())
+			told := map[traces.EventKind]uint64{}
+			for _, e := range events {
+				told[e.Kind] += max(e.Count, 1)
+			}
+			want := map[traces.EventKind]uint64{traces.ENOBUFS: 1, traces.IDGap: 5, traces.WriterOverrun: r.sum.Losses.Records}
+			if d := cmp.Diff(want, told); d != "" || end.Lost["id_gap"] != 5 || r.sum.Losses.Records == 0 {
+				t.Errorf("late %v: events (-want +got):\n%s\nend %v", late, d, end.Lost)
+			}
+		})
+	}
+}
+
 // failingWriter is a disk that is full after some bytes.
 type failingWriter struct {
 	room int

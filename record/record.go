@@ -88,7 +88,7 @@ func Run(ctx context.Context, q Queue, w *traces.Writer, o Options) (Summary, er
 	if captureErr == nil && c.limitReached() {
 		why = fmt.Sprintf("limit of %d packets", c.limit)
 	}
-	wr.overrun(c.overrun)
+	wr.rest(c.overrun, c.untold)
 	wr.close(why, captureErr == nil, c.received)
 	return summarize(c, wr, why), errors.Join(captureErr, g.Failure(shared.get().Losses))
 }

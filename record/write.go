@@ -98,11 +98,15 @@ func Remarks(k nfq.SkbInfo) traces.Info {
 	return i
 }
 
-// overrun writes down the records that the capture dropped at the end and could
-// not put into a block any more.
-func (wr *writer) overrun(n uint64) {
-	if n > 0 {
-		wr.Event(OverrunEvent(wr.clock.Now(), n))
+// rest writes down what the capture could not put into a block any more: the
+// records it dropped at the end, and what was lost.
+func (wr *writer) rest(overrun uint64, l nfq.Loss) {
+	now := wr.clock.Now()
+	if overrun > 0 {
+		wr.Event(OverrunEvent(now, overrun))
+	}
+	for _, e := range LossEvents(now, l) {
+		wr.Event(e)
 	}
 }
 

@@ -38,7 +38,8 @@ type journal struct {
 	opened     pkt.Time
 	counts     record.Counts
 	segs       uint64
-	overrun    uint64 // records dropped that no event tells of yet
+	overrun    uint64   // records dropped that no event tells of yet
+	untold     nfq.Loss // likewise losses
 
 	ledger   *record.Ledger // the writer's
 	progress func(record.Progress)
@@ -79,11 +80,23 @@ func (j *journal) record(r *traces.Record, now pkt.Time) {
 // loss counts what a batch lost and writes it down.
 func (j *journal) loss(l nfq.Loss, now pkt.Time) {
 	j.counts.Add(l)
-	for _, e := range record.LossEvents(now, l) {
-		if j.ready(now) {
-			j.open.events = append(j.open.events, e)
-		}
+	j.untold.Add(l)
+	if j.ready(now) {
+		j.open.events = append(j.open.events, j.late(now)...)
 	}
+}
+
+// late are the events of what no page had room for.
+func (j *journal) late(now pkt.Time) []traces.Event {
+	if j.overrun == 0 && !j.untold.Any() {
+		return nil
+	}
+	es := record.LossEvents(now, j.untold)
+	if j.overrun > 0 {
+		es = append(es, record.OverrunEvent(now, j.overrun))
+	}
+	j.overrun, j.untold = 0, nfq.Loss{}
+	return es
 }
 
 // ready makes sure of an open page, or says that there is none.
@@ -97,10 +110,7 @@ func (j *journal) ready(now pkt.Time) bool {
 		return false
 	}
 	j.open.recs, j.open.events, j.opened = j.open.recs[:0], j.open.events[:0], now
-	if j.overrun > 0 {
-		j.open.events = append(j.open.events, record.OverrunEvent(now, j.overrun))
-		j.overrun = 0
-	}
+	j.open.events = append(j.open.events, j.late(now)...)
 	return true
 }
 
@@ -158,14 +168,14 @@ func (j *journal) page(p *page) {
 
 // close ends the trace and returns the totals.
 func (j *journal) close(end traces.End) (record.Counts, error) {
-	if j.overrun > 0 {
-		j.ready(j.clock.Now())
-	}
 	if j.open != nil {
 		j.handOver()
 	}
 	close(j.full)
 	<-j.done
+	for _, e := range j.late(j.clock.Now()) {
+		j.ledger.Event(e)
+	}
 	seen := j.counts.Losses
 	j.counts.Losses = j.ledger.Close(end, j.counts.Packets, seen)
 	return j.counts, j.ledger.Failure(seen)
