@@ -16,6 +16,11 @@ func Open(c Config) (*Queue, error) {
 	return nil, fmt.Errorf("open queue %d: %w on %s: NFQUEUE needs Linux", c.Queue, ErrUnsupported, runtime.GOOS)
 }
 
+// Permitted fails with ErrUnsupported.
+func Permitted() error {
+	return fmt.Errorf("%w on %s: NFQUEUE needs Linux", ErrUnsupported, runtime.GOOS)
+}
+
 // RcvBuf is the size of the receive buffer.
 func (q *Queue) RcvBuf() int { return 0 }
 

@@ -162,6 +162,10 @@ func (t *Table) String() string { return Script(t.table.Name, t.rules...) }
 // Owned says whether the kernel removes the table when this process dies.
 func (t *Table) Owned() bool { return t.owned }
 
+// Native says whether the rules queue with nft's own statement, not with the xt
+// target.
+func (t *Table) Native() bool { return t.form == native }
+
 // Remove deletes the table and closes its socket. The kernel then drops every
 // packet that any queue of the network namespace still holds: give the last
 // verdicts first.

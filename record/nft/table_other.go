@@ -21,5 +21,8 @@ func (*Table) String() string { return "" }
 // Owned is false.
 func (*Table) Owned() bool { return false }
 
+// Native is false.
+func (*Table) Native() bool { return false }
+
 // Remove does nothing.
 func (*Table) Remove() error { return nil }
