@@ -1,6 +1,7 @@
 package record
 
 import (
+	"maps"
 	"sync"
 	"time"
 
@@ -37,21 +38,25 @@ type Losses struct {
 // Any says whether anything was lost.
 func (l Losses) Any() bool { return l != Losses{} }
 
+// refusedName names Refused, of which the trace has no event but a remark.
+const refusedName = "verdicts_refused"
+
 // ByKind gives the losses the names the trace's events have. Overflows are
 // reports, not packets, and not listed.
 func (l Losses) ByKind() map[string]uint64 {
-	m := map[string]uint64{}
-	for _, k := range []struct {
-		kind traces.EventKind
-		n    uint64
-	}{
-		{traces.IDGap, l.Missing}, {traces.QueueFull, l.QueueFull}, {traces.KernelFlush, l.Gone},
-		{traces.Undecodable, l.Unparsed}, {traces.WriterOverrun, l.Records},
-	} {
-		if k.n > 0 {
-			m[k.kind.String()] = k.n
-		}
+	m := l.ByName()
+	delete(m, traces.ENOBUFS.String())
+	return m
+}
+
+// ByName lists whatever is not zero, Overflows too.
+func (l Losses) ByName() map[string]uint64 {
+	m := map[string]uint64{
+		traces.IDGap.String(): l.Missing, traces.ENOBUFS.String(): l.Overflows, traces.QueueFull.String(): l.QueueFull,
+		traces.KernelFlush.String(): l.Gone, refusedName: l.Refused,
+		traces.Undecodable.String(): l.Unparsed, traces.WriterOverrun.String(): l.Records,
 	}
+	maps.DeleteFunc(m, func(_ string, n uint64) bool { return n == 0 })
 	return m
 }
 

@@ -74,11 +74,25 @@ func lossLines(l record.Losses, failOpen bool) []string {
 	}
 	add(l.Missing, fate, "%d packets did not fit the receive buffer: raise --rcvbuf (sysctl net.core.rmem_max may limit it)")
 	add(l.QueueFull, fate, "%d packets found the queue full: raise --maxlen")
+	add(l.Overflows, "note", "the kernel found the receive buffer full %d times; what it could not deliver then may be answers to verdicts, too")
 	add(l.Gone, "lost", "%d packets were given up by the kernel before their verdict: a rule or a device was removed meanwhile")
 	add(l.Refused, "lost", "%d verdicts were refused by the kernel")
 	add(l.Unparsed, "lost", "%d messages of the kernel could not be read")
 	add(l.Records, "not recorded", "%d packets passed without a record: the trace could not be written fast enough, or at all")
 	return out
+}
+
+// lossCounts is lossLines for a line that follows a recording.
+func lossCounts(l record.Losses, failOpen bool) string {
+	lost, unrecorded := l.Missing+l.QueueFull, l.Records
+	if failOpen {
+		lost, unrecorded = 0, unrecorded+lost
+	}
+	s := fmt.Sprintf("lost %d, unrecorded %d", lost+l.Gone+l.Refused+l.Unparsed, unrecorded)
+	if l.Overflows > 0 {
+		s += fmt.Sprintf(", buffer full %d times", l.Overflows)
+	}
+	return s
 }
 
 // byteCount prints a size with a decimal prefix.
@@ -131,12 +145,7 @@ func (s *recordStatus) show(p record.Progress) {
 	if p.Written.Records > 0 {
 		line += fmt.Sprintf("  %.1f B/packet", float64(p.Written.Bytes)/float64(p.Written.Records))
 	}
-	l := p.Losses
-	lost, unrecorded := l.Missing+l.QueueFull, l.Records
-	if s.failOpen {
-		lost, unrecorded = 0, unrecorded+lost
-	}
-	line += fmt.Sprintf("  lost %d, unrecorded %d", lost+l.Gone, unrecorded)
+	line += "  " + lossCounts(p.Losses, s.failOpen)
 	if p.Err != nil {
 		line += "  NOT WRITING: " + p.Err.Error()
 	}

@@ -1,10 +1,15 @@
 package cli
 
 import (
+	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/uqtool/uq/record"
+	"github.com/uqtool/uq/record/nfq"
+	"github.com/uqtool/uq/replay/inject"
+	"github.com/uqtool/uq/sim/report"
 )
 
 // TestRecordWords: what is said of packets, segments and bytes is about what is
@@ -32,6 +37,42 @@ func TestRecordWords(t *testing.T) {
 			if !strings.Contains("\n"+b.String(), "\n"+want) {
 				t.Errorf("want %q in\n%s", want, b.String())
 			}
+		}
+	}
+}
+
+// TestNoLossAbsent sets every kind of loss there is, one at a time: whichever it
+// is, the summary in words, the line that follows a recording, JSON, the trace's
+// end and the words of a live replay tell of it.
+func TestNoLossAbsent(t *testing.T) {
+	const n = 76543
+	kinds := reflect.TypeFor[record.Losses]()
+	for i := range kinds.NumField() {
+		var l record.Losses
+		reflect.ValueOf(&l).Elem().Field(i).SetUint(n)
+		for _, failOpen := range []bool{false, true} {
+			sum := record.Summary{Counts: record.Counts{Losses: l}, Why: "stopped"}
+			var words, line, replayed, js strings.Builder
+			writeRecordSummary(&words, recordReport{recorded: recorded{Record: sum}, failOpen: failOpen})
+			(&recordStatus{w: &line, failOpen: failOpen}).show(record.Progress{Counts: sum.Counts})
+			if err := encodeJSON(&js, recordReport{recorded: recorded{Record: sum}}); err != nil {
+				t.Fatal(err)
+			}
+			rep := &replayReport{Mode: "live", Report: &inject.Report{Run: &report.Run{}, Live: sum.Counts}}
+			if err := writeReplayWords(&replayed, rep, 1); err != nil {
+				t.Fatal(err)
+			}
+			for where, text := range map[string]string{
+				"words": words.String(), "status line": line.String(), "JSON": js.String(), "replay's words": replayed.String(),
+			} {
+				if !strings.Contains(text, strconv.Itoa(n)) {
+					t.Errorf("%s, fail-open %v: nothing of it in the %s: %s", kinds.Field(i).Name, failOpen, where, text)
+				}
+			}
+		}
+		events := record.LossEvents(0, nfq.Loss{Missing: l.Missing, Overflows: l.Overflows, Gone: l.Gone, Refused: l.Refused, Unparsed: l.Unparsed})
+		if len(l.ByKind()) == 0 && len(events) == 0 {
+			t.Errorf("%s: nothing of it in the trace", kinds.Field(i).Name)
 		}
 	}
 }

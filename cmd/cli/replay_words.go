@@ -31,6 +31,7 @@ func writeReplayWords(w io.Writer, r *replayReport, flows int) error {
 	b := &strings.Builder{}
 	b.WriteByte('\n')
 	balanceWords(b, &r.Balance, r.Interrupted)
+	reasonLine(b, "the queue's own account of losses", r.Live.Losses.ByName())
 	latenessWords(b, r.Report)
 	if r.Comparison != nil {
 		differenceWords(b, "simulated from the arrivals", &r.Comparison.Arrivals)
