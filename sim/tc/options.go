@@ -23,6 +23,9 @@ type Field struct {
 	Flag bool
 	// Hidden leaves the field out of the printed line (an option at "off").
 	Hidden bool
+	// Bare prints Text without the key before it, and nothing where Text is empty:
+	// "diffserv3", "nonat".
+	Bare bool
 }
 
 // Option is one word of a qdisc's or link's line, with where its value goes.
@@ -36,6 +39,8 @@ type Option struct {
 	// read, if not nil, stands for set: it takes as many of the words as it
 	// wants, and says how many.
 	read func(words []string) (used int, err error)
+	// no says the word has an opposite, "no"+name.
+	no bool
 }
 
 // Options is the table, in the order tc prints.
@@ -163,7 +168,7 @@ func Masked(name string, v, mask *uint8, help string) Option {
 
 // Flag is a word that switches v on, with "no"+name switching it off.
 func Flag(name string, v *bool, help string) Option {
-	return Option{name: name, arg: "", help: help, set: func(s string) error {
+	return Option{name: name, no: true, help: help, set: func(s string) error {
 		*v = s == ""
 		return nil
 	}, get: func() Field {
@@ -175,9 +180,9 @@ func Flag(name string, v *bool, help string) Option {
 	}}
 }
 
-// Word is a bare word that calls set; it is never printed.
+// Word is a bare word that calls set; it is never printed and has no opposite.
 func Word(name string, help string, set func()) Option {
-	return Option{name: name, arg: "", help: help, set: func(string) error { set(); return nil }, get: func() Field {
+	return Option{name: name, help: help, set: func(string) error { set(); return nil }, get: func() Field {
 		return Field{Key: name, Hidden: true, Flag: true}
 	}}
 }
@@ -246,7 +251,7 @@ func (o Options) find(w string) (opt *Option, no bool) {
 		if o[i].name == w {
 			return &o[i], false
 		}
-		if o[i].arg == "" && w == "no"+o[i].name {
+		if o[i].no && w == "no"+o[i].name {
 			return &o[i], true
 		}
 	}
@@ -302,7 +307,9 @@ func Line(kind string, fields []Field) string {
 	words := []string{kind}
 	for _, f := range fields {
 		switch {
-		case f.Hidden || f.Flag && f.Num == 0:
+		case f.Hidden || f.Flag && f.Num == 0 || f.Bare && f.Text == "":
+		case f.Bare:
+			words = append(words, f.Text)
 		case f.Flag:
 			words = append(words, f.Key)
 		default:

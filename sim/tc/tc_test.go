@@ -97,3 +97,24 @@ func FuzzParse(f *testing.F) {
 		_, _ = ParseCount(s)
 	})
 }
+
+// TestWords checks that a bare word has no opposite, a flag does, and that a
+// bare field prints its text alone.
+func TestWords(t *testing.T) {
+	raw, nat := false, true
+	o := Options{Word("raw", "", func() { raw = true }), Flag("nat", &nat, "")}
+	if err := o.Parse("cake", []string{"raw", "nonat"}); err != nil || !raw || nat {
+		t.Errorf("raw nonat: %v, raw %v nat %v", err, raw, nat)
+	}
+	if err := o.Parse("cake", []string{"noraw"}); err == nil {
+		t.Error("noraw was accepted")
+	}
+	line := Line("cake", []Field{
+		{Key: "diffserv", Value: "besteffort", Text: "besteffort", Bare: true},
+		{Key: "fwmark", Value: "0x0", Bare: true},
+		{Key: "overhead", Num: 18},
+	})
+	if want := "cake besteffort overhead 18"; line != want {
+		t.Errorf("line %q, want %q", line, want)
+	}
+}
