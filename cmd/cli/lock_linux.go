@@ -28,3 +28,6 @@ func lock(f *os.File) error {
 		}
 	}
 }
+
+// unlock gives up a file that stays open.
+func unlock(f *os.File) { _ = unix.Flock(int(f.Fd()), unix.LOCK_UN) }

@@ -36,3 +36,33 @@ func TestLock(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestLockReplay: a recording's file is not to be taken for a replay's outcome,
+// nor the other way round.
+func TestLockReplay(t *testing.T) {
+	trace, err := os.CreateTemp(t.TempDir(), "*.zst")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer trace.Close()
+	name := filepath.Join(t.TempDir(), "t.zst")
+	for _, open := range []func() (*output, error){
+		func() (*output, error) { return openOutput(name) },
+		func() (*output, error) { return openReplayOutput(name, trace) },
+	} {
+		first, err := open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var e *exitError
+		if _, err := openReplayOutput(name, trace); !errors.Is(err, errLocked) || !errors.As(err, &e) || e.code != exitUsage {
+			t.Errorf("replay: error %v", err)
+		}
+		if _, err := openOutput(name); !errors.Is(err, errLocked) {
+			t.Errorf("record: error %v", err)
+		}
+		if err := first.close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

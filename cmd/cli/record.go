@@ -327,6 +327,9 @@ func openOutput(name string) (*output, error) {
 		if isTerminal(os.Stdout) {
 			return nil, usageErrorf("-o -: standard output is a terminal, and a trace is binary: redirect it")
 		}
+		if err := lock(os.Stdout); err != nil {
+			return nil, usageErrorf("-o -: %w", err)
+		}
 		return &output{File: os.Stdout}, nil
 	}
 	st, err := os.Stat(name)
@@ -360,6 +363,7 @@ func empty(f *os.File) error {
 // close closes the file, and removes it if it was made for nothing.
 func (o *output) close() error {
 	if o.File == os.Stdout {
+		unlock(o.File) // the caller may have it open for longer
 		return nil
 	}
 	st, err := o.Stat()

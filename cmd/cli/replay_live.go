@@ -190,6 +190,10 @@ func openReplayOutput(name string, trace *os.File) (*output, error) {
 	if err != nil {
 		return nil, usageErrorf("-o: %w", err)
 	}
+	if err := lock(f); err != nil {
+		_ = f.Close()
+		return nil, usageErrorf("-o %s: %w", name, err)
+	}
 	return &output{File: f, created: err2 != nil}, nil
 }
 

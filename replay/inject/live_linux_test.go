@@ -179,6 +179,7 @@ type live struct {
 	*Report
 	verified replay.Verification
 	events   map[traces.EventKind]uint64
+	end      traces.End
 }
 
 // defaultTask replays the first seconds through fq_codel at a rate.
@@ -239,6 +240,7 @@ func (l *live) verify(t *testing.T, name string) {
 	var rec traces.Record
 	for r.Next(&rec) == nil {
 	}
+	l.end, _ = r.End()
 }
 
 // lossless checks that nothing went missing.
@@ -302,6 +304,9 @@ func TestLiveSlowReader(t *testing.T) {
 	if l.Balance.Lost.RcvBuf == 0 || l.Live.Losses.Overflows == 0 || l.events[traces.ENOBUFS] == 0 {
 		t.Errorf("no ENOBUFS: %+v", l.Live.Losses)
 	}
+	if told := l.events[traces.IDGap]; told != l.Live.Losses.Missing || told != l.end.Lost["id_gap"] || told+l.Live.Losses.QueueFull < l.Balance.Lost.RcvBuf {
+		t.Errorf("%d packets did not fit; the loop counts %+v, its trace tells %d, the end %v", l.Balance.Lost.RcvBuf, l.Live.Losses, told, l.end.Lost)
+	}
 }
 
 // A kernel queue shorter than the scheduler's is full before that can act; the
@@ -312,6 +317,10 @@ func TestLiveShortQueue(t *testing.T) {
 	l := runLive(t, corpusFile(t, "udp.zst"), task, false)
 	if l.Balance.Lost.QueueFull == 0 || l.Balance.Dropped != 0 || l.Run.MaxQlen > 50 {
 		t.Errorf("%+v, at most %d held", l.Balance, l.Run.MaxQlen)
+	}
+	full := l.Live.Losses.QueueFull
+	if full < l.Balance.Lost.QueueFull || full > l.Balance.Lost.QueueFull+l.Balance.Stray.Arrivals || l.events[traces.QueueFull] != full || l.end.Lost["queue_full"] != full {
+		t.Errorf("%d packets found the queue full; the loop counts %d, its trace tells %d, the end %v", l.Balance.Lost.QueueFull, full, l.events[traces.QueueFull], l.end.Lost)
 	}
 }
 

@@ -94,6 +94,13 @@ func (r *routerEnd) options(clock record.Clock, recorded traces.Header) replay.L
 			return 0
 		},
 		Thread: func() error { cpu, pin := t.cpu(1); return tuneThread(cpu, pin) },
+		Witness: record.Witness{
+			KernelState: func() (nfq.KernelState, error) { return nfq.ReadKernelState(r.lab.Config.Queue) },
+			Fed: func() (uint64, error) {
+				c, err := r.lab.Counter()
+				return c.Packets, err
+			},
+		},
 		OnArrival: func(_ uint64, p *nfq.Packet, at pkt.Time) {
 			tag, _, _ := readTag(p.Payload)
 			(&arrivalEntry{at: base + int64(at), tag: tag, len: p.Len}).put(r.log.next())
