@@ -12,6 +12,8 @@ import (
 // prints for it.
 type Field struct {
 	Key string
+	// JSON is the key in tc's JSON where that is another; empty for Key.
+	JSON string
 	// Num is the value for machines.
 	Num int64
 	// Value is what tc's JSON has instead of Num where that is no whole number: a
@@ -187,6 +189,27 @@ func Word(name string, help string, set func()) Option {
 	}}
 }
 
+// Decimal is a number with decimals from 0 to max, held in parts of 1/unit and
+// rounded down to them.
+func Decimal(name string, v *int, unit, max int, help string) Option {
+	return Option{name: name, arg: "NUMBER", help: help, set: func(s string) error {
+		n, err := scale(s, uint64(unit))
+		if err != nil || n > uint64(max)*uint64(unit) {
+			return fmt.Errorf("want a number from 0 to %d, for example 0.16", max)
+		}
+		*v = int(n)
+		return nil
+	}, get: func() Field {
+		return Ratio(name, "%f", uint64(*v), uint64(unit))
+	}}
+}
+
+// Ratio is the field n/d, a fraction in tc's JSON, printed with format ("%f").
+func Ratio(key, format string, n, d uint64) Field {
+	v := float64(n) / float64(d)
+	return Field{Key: key, Num: int64(n), Value: v, Text: fmt.Sprintf(format, v)}
+}
+
 // Shown returns the option printed as edit has it.
 func (o Option) Shown(edit func(Field) Field) Option {
 	get := o.get
@@ -284,11 +307,23 @@ func (o Options) Usage(kind string) string {
 	return b.String()
 }
 
+// words is the option with what stands for its value, for help.
+func (o *Option) words() string {
+	if o.no {
+		return "[no]" + o.name
+	}
+	return strings.TrimSpace(o.name + " " + o.arg)
+}
+
 // Help lists each option with its help, one a line.
 func (o Options) Help() string {
 	var b strings.Builder
+	width := 0
 	for _, opt := range o {
-		fmt.Fprintf(&b, "  %-30s %s\n", strings.TrimSpace(opt.name+" "+opt.arg), opt.help)
+		width = max(width, len(opt.words()))
+	}
+	for _, opt := range o {
+		fmt.Fprintf(&b, "  %-*s  %s\n", width, opt.words(), opt.help)
 	}
 	return b.String()
 }

@@ -118,3 +118,23 @@ func TestWords(t *testing.T) {
 		t.Errorf("line %q, want %q", line, want)
 	}
 }
+
+// TestDecimal checks numbers with decimals as dualpi2 has them: in parts of
+// 1/256, rounded down, printed as C prints a float.
+func TestDecimal(t *testing.T) {
+	v := 41
+	o := Options{Decimal("alpha", &v, 256, 100, "")}
+	for in, want := range map[string]string{"0.16": "0.156250", "3.2": "3.199219", "100": "100.000000", "0": "0.000000", ".5": "0.500000"} {
+		if err := o.Parse("x", []string{"alpha", in}); err != nil || o.Fields()[0].Text != want {
+			t.Errorf("%q reads as %s, %v; want %s", in, o.Fields()[0].Text, err, want)
+		}
+	}
+	for _, in := range []string{"", "100.01", "-1", "1e3", "0.1.2", "x", "99999999999999999999"} {
+		if err := o.Parse("x", []string{"alpha", in}); err == nil {
+			t.Errorf("%q was read as %d", in, v)
+		}
+	}
+	if f := Ratio("prob", "%.6g", 1, 3); f.Text != "0.333333" || f.Value != 1.0/3 || f.Num != 1 {
+		t.Errorf("1/3 is %+v", f)
+	}
+}
