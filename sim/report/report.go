@@ -218,14 +218,18 @@ func byReason[T uint32 | uint64](counts []T) map[string]uint64 {
 func values(fields []tc.Field) map[string]any {
 	m := map[string]any{}
 	for _, f := range fields {
+		key := f.Key
+		if f.JSON != "" {
+			key = f.JSON
+		}
 		switch {
 		case f.Flag:
-			m[f.Key] = f.Num != 0
+			m[key] = f.Num != 0
 		case f.Hidden:
 		case f.Value != nil:
-			m[f.Key] = f.Value
+			m[key] = f.Value
 		default:
-			m[f.Key] = f.Num
+			m[key] = f.Num
 		}
 	}
 	return m

@@ -14,6 +14,8 @@ type Field struct {
 	Key string
 	// JSON is the key in tc's JSON where that is another; empty for Key.
 	JSON string
+	// JSON is the key in tc's JSON where that is another; empty for Key.
+	JSON string
 	// Num is the value for machines.
 	Num int64
 	// Value is what tc's JSON has instead of Num where that is no whole number: a
