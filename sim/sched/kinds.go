@@ -37,9 +37,15 @@ func (e *Env) Children() int { return len(e.children) }
 // Child makes the i-th of them, or what otherwise says where there is none. It
 // drops to drop; nil means to the parent's Drop.
 func (e *Env) Child(i int, otherwise string, drop DropFunc) (Scheduler, error) {
+	return e.ChildFrom(i, i, otherwise, drop)
+}
+
+// ChildFrom makes the scheduler of class i from the bracket-th of them, for
+// parents whose brackets may stand for several classes.
+func (e *Env) ChildFrom(i, bracket int, otherwise string, drop DropFunc) (Scheduler, error) {
 	spec := otherwise
-	if i < len(e.children) {
-		spec = e.children[i]
+	if bracket >= 0 && bracket < len(e.children) {
+		spec = e.children[bracket]
 	}
 	env := *e
 	if drop != nil {

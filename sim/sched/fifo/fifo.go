@@ -22,6 +22,7 @@ type FIFO struct {
 
 var (
 	_ sched.Scheduler = (*FIFO)(nil)
+	_ sched.Peeker    = (*FIFO)(nil)
 	_ sched.Describer = (*FIFO)(nil)
 )
 
@@ -65,6 +66,9 @@ func (f *FIFO) full(p *pkt.Packet) bool {
 
 // Dequeue implements sched.Scheduler.
 func (f *FIFO) Dequeue(pkt.Time) *pkt.Packet { return f.q.Pop() }
+
+// Peek implements sched.Peeker.
+func (f *FIFO) Peek(pkt.Time) *pkt.Packet { return f.q.Peek() }
 
 // Backlog implements sched.Scheduler.
 func (f *FIFO) Backlog() (packets, bytes int) { return f.q.Len(), f.q.Bytes() }
