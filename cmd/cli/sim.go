@@ -31,6 +31,8 @@ type simOptions struct {
 	flows  int
 	json   bool
 	events bool
+	list   bool
+	help   string
 	// salvage goes on after damage in the middle of the trace.
 	salvage bool
 }
@@ -58,6 +60,12 @@ trace's header states is used.`,
 			if len(args) > 0 {
 				o.trace = args[0]
 			}
+			switch {
+			case o.list:
+				return runSimList(s, o.json)
+			case o.help != "":
+				return runQdiscHelp(s, o.help)
+			}
 			if o.json && !cmd.Flags().Changed("flows") {
 				o.flows = jsonFlows
 			}
@@ -66,6 +74,8 @@ trace's header states is used.`,
 	}
 	f := cmd.Flags()
 	f.StringArrayVar(&o.qdiscs, "qdisc", nil, `scheduler as tc writes it, "fq_codel target 5ms"; repeatable: `+kindNames(s.ports))
+	f.BoolVar(&o.list, "list", false, "print every scheduler and link with its options, and do nothing else")
+	f.StringVar(&o.help, "qdisc-help", "", "print one scheduler's options, and do nothing else")
 	f.StringVar(&o.link, "link", "", `link behind the scheduler: "rate RATE [delay TIME] [overhead BYTES]" or "unlimited [delay TIME]"`)
 	f.Uint64Var(&o.seed, "seed", 1, "key of the flow hash and of all randomness")
 	f.StringVar(&o.gso, "gso", gsoQdisc, "super-packets: whole, as recorded, split into the packets on the wire, or as each qdisc does it in Linux")
