@@ -3,48 +3,89 @@ package egress
 import "github.com/uqtool/uq/sim/pkt"
 
 // flight holds what is on the link, ordered by arrival at the far end and, for
-// equal times, by departure. It is a ring, since most links deliver in order;
-// one that does not pays an insertion from the back.
+// equal times, by departure.
+//
+// Packets that arrive after all those in the ring, as on most links they do, are
+// appended to it; what overtakes them goes into a heap. The first to arrive is
+// the first of either.
 type flight struct {
 	ring []inFlight // length a power of two
 	head int
 	n    int
+	heap []inFlight // the least first
+
+	departed uint64 // packets pushed
+	latest   uint64 // the last to depart of those that arrived
 }
 
+// inFlight is 24 bytes; the departures of 2^63 packets are enough.
 type inFlight struct {
-	at   pkt.Time
-	p    *pkt.Packet
-	lost bool
+	at  pkt.Time
+	seq uint64 // departure, from 1, shifted left by one; the lowest bit says lost
+	p   *pkt.Packet
+}
+
+func (e *inFlight) before(f *inFlight) bool {
+	return e.at < f.at || e.at == f.at && e.seq < f.seq
 }
 
 func (f *flight) at(i int) *inFlight { return &f.ring[(f.head+i)&(len(f.ring)-1)] }
 
 func (f *flight) first() (pkt.Time, bool) {
+	if len(f.heap) > 0 {
+		return f.least().at, true
+	}
 	if f.n == 0 {
 		return pkt.Never, false
 	}
 	return f.ring[f.head].at, true
 }
 
+// least is the first to arrive while the heap has any.
+func (f *flight) least() *inFlight {
+	if f.n > 0 && f.ring[f.head].before(&f.heap[0]) {
+		return &f.ring[f.head]
+	}
+	return &f.heap[0]
+}
+
 func (f *flight) push(at pkt.Time, p *pkt.Packet, lost bool) {
+	f.departed++
+	e := inFlight{at: at, seq: f.departed << 1, p: p}
+	if lost {
+		e.seq |= 1
+	}
+	if f.n > 0 && at < f.at(f.n-1).at {
+		f.up(e)
+		return
+	}
 	if f.n == len(f.ring) {
 		f.grow()
 	}
-	i := f.n
+	*f.at(f.n) = e
 	f.n++
-	for ; i > 0 && f.at(i-1).at > at; i-- {
-		*f.at(i) = *f.at(i - 1)
-	}
-	*f.at(i) = inFlight{at, p, lost}
 }
 
+// pop takes the first to arrive out, and notes on it whether one that departed
+// later arrived before.
 func (f *flight) pop() (p *pkt.Packet, lost bool) {
-	e := &f.ring[f.head]
-	p, lost = e.p, e.lost
-	e.p = nil
-	f.head = (f.head + 1) & (len(f.ring) - 1)
-	f.n--
-	return p, lost
+	var e inFlight
+	if len(f.heap) > 0 && f.least() == &f.heap[0] {
+		e = f.down()
+	} else {
+		slot := &f.ring[f.head]
+		e, slot.p = *slot, nil
+		f.head = (f.head + 1) & (len(f.ring) - 1)
+		f.n--
+	}
+	switch lost = e.seq&1 != 0; {
+	case lost:
+	case e.seq < f.latest:
+		e.p.Flaws |= pkt.Reordered
+	default:
+		f.latest = e.seq
+	}
+	return e.p, lost
 }
 
 func (f *flight) grow() {
@@ -53,4 +94,46 @@ func (f *flight) grow() {
 		ring[i] = *f.at(i)
 	}
 	f.ring, f.head = ring, 0
+}
+
+// up adds e to the heap.
+func (f *flight) up(e inFlight) {
+	f.heap = append(f.heap, e)
+	i := len(f.heap) - 1
+	for i > 0 {
+		parent := (i - 1) / 2
+		if !e.before(&f.heap[parent]) {
+			break
+		}
+		f.heap[i] = f.heap[parent]
+		i = parent
+	}
+	f.heap[i] = e
+}
+
+// down removes the heap's least and returns it.
+func (f *flight) down() inFlight {
+	top, n := f.heap[0], len(f.heap)-1
+	e := f.heap[n]
+	f.heap[n].p = nil
+	f.heap = f.heap[:n]
+	i := 0
+	for {
+		child := 2*i + 1
+		if child >= n {
+			break
+		}
+		if child+1 < n && f.heap[child+1].before(&f.heap[child]) {
+			child++
+		}
+		if !f.heap[child].before(&e) {
+			break
+		}
+		f.heap[i] = f.heap[child]
+		i = child
+	}
+	if n > 0 {
+		f.heap[i] = e
+	}
+	return top
 }

@@ -27,12 +27,18 @@ const (
 	Enqueue Kind = 0
 	// Dequeue: the scheduler let the packet go and the link began to send it.
 	Dequeue Kind = 1
-	// Mark: the scheduler set CE on the packet; comes before its Dequeue.
+	// Mark: the scheduler set CE on the packet; comes before its Dequeue. With
+	// reason link_loss it was the link, and comes after.
 	Mark Kind = 2
 	// Deliver: the packet reached the far end of the link.
 	Deliver Kind = 3
 	// Drop: the packet is gone.
 	Drop Kind = 4
+	// Duplicate: the link made a copy; Packet is the copy. From here on it counts
+	// as the original does, and gets a Deliver or Drop of its own.
+	Duplicate Kind = 5
+	// Corrupt: the packet arrives with changed bits; comes before its Deliver.
+	Corrupt Kind = 6
 )
 
 // String returns the kind's name in events and reports.
@@ -43,7 +49,7 @@ func (k Kind) String() string {
 	return fmt.Sprintf("kind%d", k)
 }
 
-var kindNames = [...]string{"enqueue", "dequeue", "mark", "deliver", "drop"}
+var kindNames = [...]string{"enqueue", "dequeue", "mark", "deliver", "drop", "duplicate", "corrupt"}
 
 // Event is one thing that happened, in order of time; equal times are in order
 // of cause.
@@ -78,7 +84,8 @@ type Port struct {
 	busy   bool
 	free   pkt.Time // end of the opportunity, while busy
 	wake   pkt.Time // the scheduler's own next time, while not busy
-	taken  int      // packets taken in the current opportunity
+	since  pkt.Time // start of the current opportunity
+	moved  int      // packets taken and let go of in it
 	flight flight
 }
 
@@ -157,9 +164,9 @@ func (p *Port) step(t pkt.Time) {
 
 // serve gives the link an opportunity at t.
 func (p *Port) serve(t pkt.Time) {
-	p.taken = 0
+	p.since, p.moved = t, 0
 	free, busy := p.link.Transmit(t, (*opportunity)(p), (*opportunity)(p))
-	if busy && free <= t && (free < t || p.taken == 0) {
+	if busy && free <= t && (free < t || p.moved == 0) {
 		panic(fmt.Sprintf("egress: link %s at %v makes no progress", p.link.Kind(), t))
 	}
 	p.busy, p.free, p.wake = busy, free, pkt.Never
@@ -180,9 +187,13 @@ func (p *Port) refresh() {
 }
 
 func (p *Port) leave(at pkt.Time, q *pkt.Packet, lost bool) {
-	if lost {
+	switch {
+	case lost:
 		p.sink.Event(Event{Time: at, Kind: Drop, Packet: q, Reason: pkt.LinkLoss})
-	} else {
+	case q.Flaws&pkt.Corrupted != 0:
+		p.sink.Event(Event{Time: at, Kind: Corrupt, Packet: q})
+		fallthrough
+	default:
 		p.sink.Event(Event{Time: at, Kind: Deliver, Packet: q})
 	}
 	p.pool.Put(q)
@@ -204,7 +215,7 @@ func (o *opportunity) Take(now pkt.Time) *pkt.Packet {
 		return nil
 	}
 	q.Dequeued = now
-	o.taken++
+	o.moved++
 	if q.Mark != pkt.NoReason {
 		o.sink.Event(Event{Time: now, Kind: Mark, Packet: q, Reason: q.Mark})
 	}
@@ -213,7 +224,25 @@ func (o *opportunity) Take(now pkt.Time) *pkt.Packet {
 }
 
 // Deliver implements link.Outcome.
-func (o *opportunity) Deliver(at pkt.Time, q *pkt.Packet) { o.flight.push(at, q, false) }
+func (o *opportunity) Deliver(at pkt.Time, q *pkt.Packet) {
+	o.moved++
+	if q.Mark == pkt.LinkLoss {
+		o.sink.Event(Event{Time: o.since, Kind: Mark, Packet: q, Reason: q.Mark})
+	}
+	o.flight.push(at, q, false)
+}
 
 // Lose implements link.Outcome.
-func (o *opportunity) Lose(at pkt.Time, q *pkt.Packet) { o.flight.push(at, q, true) }
+func (o *opportunity) Lose(at pkt.Time, q *pkt.Packet) {
+	o.moved++
+	o.flight.push(at, q, true)
+}
+
+// Duplicate implements link.Outcome.
+func (o *opportunity) Duplicate(q *pkt.Packet) *pkt.Packet {
+	c := o.pool.Get()
+	*c = *q
+	c.Flaws |= pkt.Duplicated
+	o.sink.Event(Event{Time: o.since, Kind: Duplicate, Packet: c})
+	return c
+}

@@ -40,12 +40,14 @@ type Source interface {
 }
 
 // Outcome is where a link says what became of the packets it took. Every packet
-// taken goes to exactly one of the two.
+// taken, and every copy made, goes to exactly one of Deliver and Lose.
 type Outcome interface {
 	// Deliver says p reaches the far end at the instant at, not before now.
 	Deliver(at pkt.Time, p *pkt.Packet)
 	// Lose says p is lost on the link at the instant at, not before now.
 	Lose(at pkt.Time, p *pkt.Packet)
+	// Duplicate returns a copy of p, which the link owns as it owns p.
+	Duplicate(p *pkt.Packet) *pkt.Packet
 }
 
 // Unlimited sends at once: the queue never builds. Delay is added to every

@@ -25,6 +25,10 @@ func (f *feed) Take(pkt.Time) *pkt.Packet {
 }
 func (f *feed) Deliver(at pkt.Time, _ *pkt.Packet) { f.at = append(f.at, at) }
 func (f *feed) Lose(pkt.Time, *pkt.Packet)         {}
+func (f *feed) Duplicate(p *pkt.Packet) *pkt.Packet {
+	c := *p
+	return &c
+}
 
 // send pushes the packets back to back from start and returns when the link is
 // free after the last.

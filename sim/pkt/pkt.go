@@ -99,8 +99,11 @@ type Packet struct {
 	HdrLen uint16
 	// DSField is the IPv4 TOS byte or the IPv6 traffic class: DSCP and ECN.
 	DSField uint8
-	// Mark says why the scheduler set CE, or NoReason when it did not.
+	// Mark says why the scheduler (or, for LinkLoss, the link) set CE, or NoReason
+	// when neither did.
 	Mark Reason
+	// Flaws are what the link did to the packet, short of losing it.
+	Flaws Flaws
 	// TCPFlags, Seq and Ack are the TCP header's, for ack filters; zero for
 	// other protocols.
 	TCPFlags uint16
@@ -116,6 +119,20 @@ func (p *Packet) Sojourn(now Time) time.Duration { return now.Sub(p.Arrival) }
 // 64-bit kernel). Drivers round differently, so no two kernels agree exactly.
 func (p *Packet) TrueSize() int { return (int(p.Len)+63)&^63 + 576 }
 
+// Flaws is a set of things a link does to a packet that it does not lose.
+type Flaws uint8
+
+// The flaws.
+const (
+	// Duplicated: the packet is a copy that the link made. It has its original's
+	// ID.
+	Duplicated Flaws = 1 << iota
+	// Corrupted: its bits were changed on the way.
+	Corrupted
+	// Reordered: a packet that left later arrived before it (RFC 4737).
+	Reordered
+)
+
 // Pool is a free list of packets: a steady-state loop that returns every packet
 // allocates nothing. The zero value is ready; it is not safe for concurrent
 // use.
@@ -127,7 +144,7 @@ type Pool struct {
 // slab is how many packets are allocated at once when the list is empty.
 const slab = 256
 
-// Get returns a packet whose fields are unspecified except Next, Mark and
+// Get returns a packet whose fields are unspecified except Next, Mark, Flaws and
 // Dequeued, which are zero.
 func (l *Pool) Get() *Packet {
 	if l.free == nil {
@@ -139,7 +156,7 @@ func (l *Pool) Get() *Packet {
 	}
 	p := l.free
 	l.free = p.Next
-	p.Next, p.Mark, p.Dequeued = nil, NoReason, 0
+	p.Next, p.Mark, p.Flaws, p.Dequeued = nil, NoReason, 0, 0
 	l.out++
 	return p
 }

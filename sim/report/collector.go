@@ -29,6 +29,11 @@ type Collector struct {
 	Others  Counts // flows past MaxFlows
 	// Drops and Marks count packets by reason.
 	Drops, Marks [16]uint64
+	// Duplicated, Corrupted and Reordered count what the link did: copies it made,
+	// packets delivered with changed bits, packets delivered after one that left
+	// later. Arrived and duplicated packets are those delivered, dropped and
+	// still inside.
+	Duplicated, Corrupted, Reordered uint64
 	// MaxBacklog is the largest number of packets queued.
 	MaxBacklog int
 	Digest     *egress.Digest
@@ -93,8 +98,15 @@ func (c *Collector) Event(e egress.Event) {
 		c.last = e.Time
 		c.Total.delivered(e.Packet)
 		n.delivered(e.Packet)
+		if e.Packet.Flaws&pkt.Reordered != 0 {
+			c.Reordered++
+		}
 	case egress.Drop:
 		c.dropped(e, f, n)
+	case egress.Duplicate:
+		c.Duplicated++
+	case egress.Corrupt:
+		c.Corrupted++
 	}
 }
 

@@ -63,10 +63,16 @@ type Run struct {
 	DropsByReason  map[string]uint64 `json:"drops_by_reason,omitempty"`
 	Marks          uint64            `json:"marks"`
 	MarksByReason  map[string]uint64 `json:"marks_by_reason,omitempty"`
-	MaxQlen        int               `json:"max_qlen"`
-	DurationUs     float64           `json:"duration_us"`
-	Throughput     float64           `json:"throughput_bps"`
-	Sojourn        Quantiles         `json:"sojourn_us"`
+	// Duplicated, Corrupted and Reordered are the link's doing: copies made,
+	// packets delivered with changed bits, packets delivered after one that left
+	// later.
+	Duplicated uint64    `json:"duplicated,omitempty"`
+	Corrupted  uint64    `json:"corrupted,omitempty"`
+	Reordered  uint64    `json:"reordered,omitempty"`
+	MaxQlen    int       `json:"max_qlen"`
+	DurationUs float64   `json:"duration_us"`
+	Throughput float64   `json:"throughput_bps"`
+	Sojourn    Quantiles `json:"sojourn_us"`
 	// Jain is over the bytes of all FlowCount flows.
 	Jain      float64 `json:"jain_bytes"`
 	FlowCount int     `json:"flow_count"`
@@ -146,6 +152,7 @@ func NewRun(port *egress.Port, c *Collector, flows int) *Run {
 		Bytes: t.DeliveredBytes, Packets: t.DeliveredSegs, Drops: t.Dropped,
 		ArrivedPackets: t.ArrivedPackets, ArrivedBytes: t.ArrivedBytes, Delivered: t.DeliveredPackets,
 		DropsByReason: byReason(c.Drops[:]), Marks: t.Marked, MarksByReason: byReason(c.Marks[:]),
+		Duplicated: c.Duplicated, Corrupted: c.Corrupted, Reordered: c.Reordered,
 		MaxQlen: c.MaxBacklog, Sojourn: quantiles(&c.Sojourn), Jain: c.Jain(), Digest: c.Digest.String(),
 	}
 	r.Qlen, r.Backlog = port.Scheduler().Backlog()

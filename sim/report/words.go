@@ -96,6 +96,9 @@ func (run *Run) counters(b *strings.Builder) {
 	classes(b, run.Classes, "  ")
 	reasons(b, "drops", run.DropsByReason)
 	reasons(b, "marks", run.MarksByReason)
+	if run.Duplicated+run.Corrupted+run.Reordered > 0 {
+		fmt.Fprintf(b, "  link: duplicated %d corrupted %d reordered %d\n", run.Duplicated, run.Corrupted, run.Reordered)
+	}
 	fmt.Fprintf(b, "  digest %s\n", run.Digest)
 }
 
