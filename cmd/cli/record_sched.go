@@ -49,6 +49,9 @@ func (o *schedOptions) validate(r *recordOptions, f *pflag.FlagSet) error {
 	if err != nil {
 		return usageErrorf("--qdisc, --link: %w", err)
 	}
+	if r.gso == "on" && splits(port.Scheduler()) {
+		r.set.Warnings = append(r.set.Warnings, fmt.Sprintf("%q takes super-packets apart in Linux, but a live queue holds them whole: --gso off has the kernel segment them before the queue", o.qdisc))
+	}
 	r.set.makeRoom(replay.Room(port), f.Changed("maxlen"))
 	if r.lab.on && !f.Changed("bottleneck") {
 		r.lab.bottleneck = "delay 20ms"
