@@ -1,7 +1,7 @@
 package record
 
 import (
-	"maps"
+	"iter"
 	"sync"
 	"time"
 
@@ -51,13 +51,23 @@ func (l Losses) ByKind() map[string]uint64 {
 
 // ByName lists whatever is not zero, Overflows too.
 func (l Losses) ByName() map[string]uint64 {
-	m := map[string]uint64{
-		traces.IDGap.String(): l.Missing, traces.ENOBUFS.String(): l.Overflows, traces.QueueFull.String(): l.QueueFull,
-		traces.KernelFlush.String(): l.Gone, refusedName: l.Refused,
-		traces.Undecodable.String(): l.Unparsed, traces.WriterOverrun.String(): l.Records,
+	m := map[string]uint64{}
+	for name, n := range l.All() {
+		if n > 0 {
+			m[name] = n
+		}
 	}
-	maps.DeleteFunc(m, func(_ string, n uint64) bool { return n == 0 })
 	return m
+}
+
+// All gives every kind with its name, in a fixed order, zero or not.
+func (l Losses) All() iter.Seq2[string, uint64] {
+	return func(yield func(string, uint64) bool) {
+		_ = yield(traces.IDGap.String(), l.Missing) && yield(traces.ENOBUFS.String(), l.Overflows) &&
+			yield(traces.QueueFull.String(), l.QueueFull) && yield(traces.KernelFlush.String(), l.Gone) &&
+			yield(refusedName, l.Refused) && yield(traces.Undecodable.String(), l.Unparsed) &&
+			yield(traces.WriterOverrun.String(), l.Records)
+	}
 }
 
 // Counts is what the capture has seen so far.
