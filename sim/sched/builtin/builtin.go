@@ -3,6 +3,7 @@ package builtin
 
 import (
 	"github.com/uqtool/uq/sim/sched"
+	"github.com/uqtool/uq/sim/sched/cobalt"
 	"github.com/uqtool/uq/sim/sched/codel"
 	"github.com/uqtool/uq/sim/sched/fifo"
 	"github.com/uqtool/uq/sim/sched/fqcodel"
@@ -15,6 +16,7 @@ func Kinds() sched.Kinds {
 		{Name: "pfifo", Summary: "one queue, tail drop, limit in packets", New: fifo.NewPackets},
 		{Name: "bfifo", Summary: "one queue, tail drop, limit in bytes", New: fifo.NewBytes},
 		{Name: "codel", Summary: "one queue under CoDel (RFC 8289)", New: codel.New},
+		{Name: "cobalt", Summary: "one queue under COBALT, CoDel with BLUE (CAKE's control law)", New: cobalt.New},
 		{Name: "fq_codel", Summary: "flow queueing with CoDel (RFC 8290)", New: fqcodel.New},
 	}
 }

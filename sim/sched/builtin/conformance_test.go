@@ -11,13 +11,16 @@ import (
 // options that change what it does.
 func TestConformance(t *testing.T) {
 	specs := map[string]schedtest.Properties{
-		"pfifo":               {LimitPackets: 1000},
-		"pfifo limit 10":      {LimitPackets: 10},
-		"pfifo limit 0":       {},
-		"bfifo":               {LimitBytes: 1514000},
-		"bfifo limit 20k":     {LimitBytes: 20480},
-		"codel":               {LimitPackets: 1000},
-		"codel limit 100 ecn": {LimitPackets: 100},
+		"pfifo":                          {LimitPackets: 1000},
+		"pfifo limit 10":                 {LimitPackets: 10},
+		"pfifo limit 0":                  {},
+		"bfifo":                          {LimitBytes: 1514000},
+		"bfifo limit 20k":                {LimitBytes: 20480},
+		"codel":                          {LimitPackets: 1000},
+		"codel limit 100 ecn":            {LimitPackets: 100},
+		"cobalt":                         {LimitPackets: 1000},
+		"cobalt limit 20 ecn target 1ms": {LimitPackets: 20},
+		"cobalt ce_threshold 500us interval 10ms":               {LimitPackets: 1000},
 		"codel target 1ms interval 10ms ce_threshold 500us ecn": {LimitPackets: 1000},
 		"fq_codel":                                                {LimitPackets: 10240},
 		"fq_codel limit 100 flows 4 noecn":                        {LimitPackets: 100},
