@@ -26,6 +26,7 @@ type capture struct {
 	limit  uint64 // packets, or 0
 	// shutdown ends the queue's feed.
 	shutdown func()
+	meter    *Meter // or nil
 
 	open     *block   // being filled, or nil
 	settling []*block // full, oldest first, until the kernel has had its say on their verdicts
@@ -47,7 +48,7 @@ const maxLatency = int64(60 * time.Second)
 
 func newCapture(q Queue, r *ring, shared *counters, o Options) *capture {
 	return &capture{
-		q: q, clock: o.Clock, ring: r, shared: shared, limit: o.Packets, shutdown: q.Shutdown,
+		q: q, clock: o.Clock, ring: r, shared: shared, limit: o.Packets, shutdown: q.Shutdown, meter: o.Meter,
 		verdicts: make([]nfq.Verdict, 0, nfq.BatchSize),
 		latency:  hdrhistogram.New(1, maxLatency, 3),
 		batches:  hdrhistogram.New(1, nfq.BatchSize, 3),
@@ -103,6 +104,7 @@ func (c *capture) serve(b nfq.Batch, now pkt.Time) error {
 	}
 	c.settle()
 	c.received += uint64(len(b.Packets))
+	c.meter.Arrived(len(b.Packets))
 	err := c.accept(b.Packets)
 	done := c.clock.Now()
 	if b.Loss.Any() {
@@ -118,6 +120,8 @@ func (c *capture) serve(b nfq.Batch, now pkt.Time) error {
 	}
 	_ = c.batches.RecordValue(int64(len(b.Packets)))
 	_ = c.latency.RecordValues(min(int64(done.Sub(now)), maxLatency), int64(len(b.Packets)))
+	c.meter.Decided(traces.Accept, len(b.Packets))
+	c.meter.Late(done.Sub(now), len(b.Packets))
 	c.take(b.Packets, now, done)
 	return nil
 }

@@ -49,6 +49,8 @@ type Options struct {
 	// Progress, if not nil, is called about four times a second, from another
 	// goroutine.
 	Progress func(Progress)
+	// Meter, if not nil, is fed by the loop.
+	Meter *Meter
 	// Witness tells of losses that nothing else does.
 	Witness Witness
 }

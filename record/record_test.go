@@ -318,3 +318,18 @@ func BenchmarkCapture(b *testing.B) {
 		}
 	})
 }
+
+// TestMeter: what others see of a recording agrees with its summary.
+func TestMeter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var m Meter
+		r := startRun(t, Options{Meter: &m}, nil)
+		r.q.Push(udpPackets(150)...)
+		time.Sleep(time.Second)
+		r.end()
+		got := m.Read()
+		if got.Verdicts[traces.Accept] != 150 || got.Backlog != 0 || got.Late[0] != 150 || r.sum.VerdictLatencyNs.Count != 150 {
+			t.Errorf("%+v, summary %+v", got, r.sum)
+		}
+	})
+}

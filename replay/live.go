@@ -80,6 +80,8 @@ type LiveOptions struct {
 	// Progress, if not nil, is called about four times a second, from another
 	// goroutine.
 	Progress func(record.Progress)
+	// Meter, if not nil, is fed by the loop.
+	Meter *record.Meter
 }
 
 // Live schedules the packets of a queue.
@@ -183,6 +185,7 @@ func (l *Live) loop() error {
 		now := l.opt.Clock.Now()
 		l.round.Advance(b)
 		l.settle(b, now)
+		l.opt.Meter.Arrived(len(b.Packets))
 		for i := range b.Packets {
 			l.arrive(&b.Packets[i], now)
 		}
@@ -330,7 +333,9 @@ func (l *Live) send() error {
 	for _, id := range l.sent {
 		e := l.held.at(id)
 		e.round, e.rec.VerdictTime = l.round.Now(), now
+		l.opt.Meter.Decided(e.rec.Verdict, 1)
 		if e.rec.Due != traces.NoTime {
+			l.opt.Meter.Late(now.Sub(e.rec.Due), 1)
 			_ = l.lateness.RecordValue(min(int64(now-e.rec.Due), int64(time.Minute)))
 		}
 	}
@@ -348,6 +353,7 @@ func (l *Live) finish() {
 		l.result.Unfinished++
 	})
 	_ = l.q.Send(l.out)
+	l.opt.Meter.Decided(traces.Accept, len(l.out))
 	now := l.opt.Clock.Now()
 	for ; l.held.n > 0; l.held.pop() {
 		e := l.held.at(l.held.base)

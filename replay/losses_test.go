@@ -77,3 +77,34 @@ func (d *slowDisk) Write(p []byte) (int, error) {
 	time.Sleep(d.each)
 	return d.Buffer.Write(p)
 }
+
+// TestMeter: what others see of a run agrees with its result, those still held
+// at the end included.
+func TestMeter(t *testing.T) {
+	var m record.Meter
+	conf := traces.Scheduler{Qdisc: "fq_codel limit 20 target 1ms interval 10ms", Link: "rate 5mbit", Seed: 1}
+	during := record.MeterReading{}
+	s := play(t, conf, LiveOptions{Meter: &m}, func(s *session) {
+		g := newTraffic(t, 11)
+		g.ect = 2
+		s.burst(g, 2000, 500*time.Microsecond)
+		for range 10 {
+			s.q.Push(g.packet())
+		}
+		synctest.Wait()
+		during = m.Read()
+	})
+	r := m.Read()
+	run := s.result.Run
+	late := uint64(0)
+	for _, n := range r.Late {
+		late += n
+	}
+	given := r.Verdicts[traces.Accept] + r.Verdicts[traces.Drop] + r.Verdicts[traces.MarkCE]
+	if s.err != nil || r.Backlog != 0 || given != s.result.Packets || r.Verdicts[traces.Drop] != run.Drops || run.Drops == 0 || run.Marks == 0 || late != uint64(s.result.Lateness.Count) {
+		t.Errorf("%v: %+v, result %+v", s.err, r, s.result)
+	}
+	if during.Backlog != s.result.Unfinished || during.Backlog == 0 {
+		t.Errorf("backlog %d while %d were held", during.Backlog, s.result.Unfinished)
+	}
+}
