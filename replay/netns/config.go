@@ -64,6 +64,11 @@ type Config struct {
 	// by the program's own ends (Roles) instead of commands and traffic.
 	Wire *Wire `json:"wire,omitempty"`
 
+	// Ends has the program's own Source and Sink (Roles) run in an otherwise
+	// ordinary lab, instead of a command and traffic. Queues and rules are then
+	// the Capture's own affair.
+	Ends bool `json:"ends,omitempty"`
+
 	// Deadline is when the lab's time is over, if it has one: Run sets it from
 	// its context. What ends the lab from then on is that.
 	Deadline time.Time `json:"deadline,omitzero"`
@@ -85,6 +90,8 @@ func (c *Config) Validate() error {
 	switch {
 	case c.Wire != nil:
 		return c.validateWire()
+	case c.Ends:
+		return c.validateEnds()
 	case (c.Traffic == nil) == (len(c.Command) == 0):
 		return errors.New("lab: want either a command or built-in traffic")
 	case c.Queue == 65535:
@@ -94,6 +101,17 @@ func (c *Config) Validate() error {
 	}
 	return nil
 }
+
+// validateEnds names what a lab with ends of the program's own cannot have.
+func (c *Config) validateEnds() error {
+	if c.Traffic != nil || len(c.Command) > 0 || len(c.Server) > 0 || c.Bottleneck != nil || c.CEMark != 0 {
+		return errors.New("lab: ends of its own and a capture that makes the rules: no command, server, traffic, bottleneck or mark")
+	}
+	return nil
+}
+
+// ownEnds says whether the program's own Source and Sink run at the ends.
+func (c *Config) ownEnds() bool { return c.Wire != nil || c.Ends }
 
 func (c *Config) direction() Direction {
 	if c.Direction == "" {
@@ -178,7 +196,7 @@ type Result struct {
 	Notes []string `json:"notes,omitempty"`
 	// Capture is the capture function's result.
 	Capture json.RawMessage `json:"capture,omitempty"`
-	// Source and Sink are the results of a wire's ends.
+	// Source and Sink are the results of the program's own ends.
 	Source json.RawMessage `json:"source,omitempty"`
 	Sink   json.RawMessage `json:"sink,omitempty"`
 }
@@ -206,6 +224,18 @@ const (
 	routerServer4, routerServer6 = "10.0.2.1/24", "fd00:2::1/64"
 	server4, server6             = "10.0.2.2/24", "fd00:2::2/64"
 )
+
+// Addresses are where the processes of a lab find each other, by IPv4. Between
+// the router and an end nothing passes the forward hook.
+type Addresses struct {
+	Client, Server             netip.Addr
+	RouterClient, RouterServer netip.Addr // the router's, towards each
+}
+
+// LabAddresses are the addresses of every lab that is no wire.
+func LabAddresses() Addresses {
+	return Addresses{host(client4), host(server4), host(routerClient4), host(routerServer4)}
+}
 
 // host is the address of a prefix's text.
 func host(prefix string) netip.Addr { return netip.MustParsePrefix(prefix).Addr() }

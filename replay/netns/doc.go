@@ -34,6 +34,8 @@
 //
 // With Config.Wire the same three processes make a [Wire]: no addresses, and
 // whatever packet the program's own source sends passes the queue to its sink.
+// With Config.Ends they are a lab as above whose ends, queues and
+// rules are the program's.
 //
 // A program that calls [Run] or [Available] must call [Hidden] first thing in
 // main.

@@ -30,7 +30,7 @@ type endProcess struct {
 	serving chan error            // the server's traffic, when over
 	cancel  context.CancelFunc    // of either traffic, or of the role
 
-	// A wire's end has a role instead.
+	// An end of the program's own has a role instead.
 	role  End
 	files []*os.File
 	over  chan message // how the role ended: one
@@ -97,6 +97,12 @@ func (e *endProcess) setUp() (note string, err error) {
 	}
 	if err := m.Link.configure(); err != nil {
 		return "", fmt.Errorf("%s: %w", e.name(), err)
+	}
+	if e.cfg.Ends {
+		if err := e.readyRole(); err != nil {
+			return "", fmt.Errorf("%s: %w", e.name(), err)
+		}
+		return "", nil
 	}
 	note, err = e.tuneTCP()
 	if err == nil && e.isServer {
@@ -197,7 +203,7 @@ func (e *endProcess) serve() message {
 			if !ok || m.Kind == stop {
 				return e.finish(interrupted)
 			}
-			if e.cfg.Wire != nil {
+			if e.cfg.ownEnds() {
 				e.startRole()
 			} else if err := e.startClient(); err != nil {
 				return message{Kind: done, Code: notFound, Err: err.Error()}

@@ -22,7 +22,7 @@ import (
 // where the kernel cannot they are skipped with the reason.
 
 func TestMain(m *testing.M) {
-	if code, ours := Hidden(os.Args, Roles{Capture: acceptAll}); ours {
+	if code, ours := Hidden(os.Args, Roles{Capture: acceptAll, Source: clientEndForTest, Sink: serverEndForTest}); ours {
 		os.Exit(code)
 	}
 	if cfg := os.Getenv("UQ_TEST_SUPERVISOR"); cfg != "" {
@@ -68,6 +68,9 @@ func (c *captured) lookAt(b []byte) (ect bool) {
 func acceptAll(ctx context.Context, l *Lab) (any, error) {
 	if string(l.Config.Payload) == `"fail"` {
 		return nil, errors.New("capture was told to fail")
+	}
+	if l.Config.Ends {
+		return standBetween(ctx, l)
 	}
 	q, err := nfq.Open(nfq.Config{Queue: l.Config.Queue, GSO: true})
 	if err != nil {

@@ -218,6 +218,9 @@ func (r *router) delayRule() nft.Rule {
 // attach binds the queues, then puts in the rules that feed them.
 func (r *router) attach(capture Capture) error {
 	var rules []nft.Rule
+	if r.cfg.Ends {
+		return r.startCapture(capture)
+	}
 	if capture != nil {
 		rules = append(rules, r.recordRule())
 		if r.cfg.CEMark != 0 {
@@ -304,14 +307,16 @@ func (r *router) quiesce() error {
 	if m, ok := r.client.stop(); ok {
 		errs = append(errs, r.clientDone(m))
 	}
-	if r.cfg.Wire == nil {
+	if !r.cfg.ownEnds() {
 		errs = append(errs, r.stopServer())
 	}
 	if c := r.capture; c != nil {
 		errs = append(errs, c.end(r.why))
 		var merr, cerr error
 		r.result.Capture, merr = c.marshal()
-		r.result.Queued, cerr = r.counter()
+		if r.table.Load() != nil {
+			r.result.Queued, cerr = r.counter()
+		}
 		errs = append(errs, merr, cerr)
 	}
 	errs = append(errs, r.stopServer())

@@ -55,11 +55,12 @@ func (c *Config) validateWire() error {
 type Roles struct {
 	// Capture serves the queue in the router; nil leaves the queue out.
 	Capture Capture
-	// Source and Sink run at the client's and the server's end of a Wire.
+	// Source and Sink run at the client's and the server's end of a Wire, or of
+	// a lab whose Config has Ends.
 	Source, Sink End
 }
 
-// End runs at one end of a wire, in a process and a network namespace of its
+// End runs at one end of a lab, in a process and a network namespace of its
 // own. A sink calls e.Ready when it can receive, and ends when ctx does, after
 // the last packet; the source starts then, and the lab ends with it. The result
 // travels to Run's caller as JSON.
@@ -70,8 +71,8 @@ type EndLab struct {
 	Config Config
 	// Link is the device to use.
 	Link string
-	// HardwareAddr is the destination of every packet: the router's for the
-	// source; for the sink, what marks the packets that came through.
+	// HardwareAddr is, in a wire, the destination of every packet: the router's
+	// for the source; for the sink, what marks the packets that came through.
 	HardwareAddr net.HardwareAddr
 	// Files are Stdio.Extra, in order. Their offsets are shared with the other
 	// processes.

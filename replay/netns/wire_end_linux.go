@@ -11,14 +11,19 @@ import (
 // setUpWire readies an end of a wire: its link is up, without addresses, and a
 // sink receives.
 func (e *endProcess) setUpWire() error {
-	if e.role == nil {
-		return errors.New("the program has no role for a wire's end")
-	}
 	if err := quietIPv6(true); err != nil {
 		return err
 	}
 	if err := raise(endLink); err != nil {
 		return err
+	}
+	return e.readyRole()
+}
+
+// readyRole starts a sink and waits until it receives; a source starts later.
+func (e *endProcess) readyRole() error {
+	if e.role == nil {
+		return errors.New("the program has no role for a lab's end")
 	}
 	e.ready = make(chan struct{})
 	if !e.isServer {
