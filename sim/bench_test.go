@@ -82,7 +82,9 @@ func simulateFile(b *testing.B, path, qdisc string, packets uint64) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	src, err := traces.NewSource(tr, traces.SourceOptions{Seed: 1})
+	ahead := traces.NewPrefetch(tr, true)
+	defer ahead.Close()
+	src, err := traces.NewSource(ahead, traces.SourceOptions{Seed: 1})
 	if err != nil {
 		b.Fatal(err)
 	}

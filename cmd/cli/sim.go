@@ -174,7 +174,9 @@ func simulate(ctx context.Context, s *streams, o simOptions, in *input, tr *open
 	status := newStatus(s.err, in.size)
 	defer status.clear()
 	tr.onRead = status.add
-	src, err := traces.NewSource(tr.Reader, traces.SourceOptions{Seed: o.seed, Split: o.gso == gsoSplit})
+	ahead := traces.NewPrefetch(tr.Reader, true)
+	defer ahead.Close()
+	src, err := traces.NewSource(ahead, traces.SourceOptions{Seed: o.seed, Split: o.gso == gsoSplit})
 	if err != nil {
 		return usageErrorf("%s: %w", in.name, err)
 	}
