@@ -17,6 +17,9 @@ func TestMain(m *testing.M) {
 	if code, ours := runHidden(os.Args, testPorts); ours {
 		os.Exit(code)
 	}
+	if dir := os.Getenv("UQ_TEST_SENDER"); dir != "" {
+		os.Exit(sendForTest(dir))
+	}
 	testscript.Main(m, map[string]func(){"uq": func() { os.Exit(Main(builtin.Kinds())) }, "farside": farside})
 }
 

@@ -28,6 +28,7 @@ type recordOptions struct {
 	output   string
 	duration time.Duration
 	json     bool
+	metrics  string
 	gso      string
 	set      recordSettings
 	sched    schedOptions
@@ -122,6 +123,7 @@ records are lost, never packets, and the trace says how many.`,
 	f.IntVar(&o.set.MaxLen, "maxlen", nfq.DefaultMaxLen, "the kernel queue's limit in packets; --qdisc raises the default above its own")
 	f.IntVar(&o.set.RcvBuf, "rcvbuf", nfq.DefaultRcvBuf, "socket receive buffer to ask for, in bytes")
 	f.BoolVar(&o.set.FailOpen, "fail-open", false, "let packets that do not fit the queue pass unseen instead of dropping them")
+	f.StringVar(&o.metrics, "metrics", "", "serve Prometheus metrics at PORT of the loopback, or HOST:PORT, while it records")
 	f.BoolVar(&o.json, "json", false, "print a summary as JSON on standard output")
 	o.sched.flags(f, s.ports)
 	o.lab.flags(f)
@@ -134,6 +136,11 @@ func runRecord(ctx context.Context, s *streams, o recordOptions, f *pflag.FlagSe
 	if err := o.validate(f); err != nil {
 		return err
 	}
+	served, err := listenMetrics(o.metrics, s.err)
+	if err != nil {
+		return err
+	}
+	defer served.Close() // nil is fine
 	out, err := openOutput(o.output)
 	if err != nil {
 		return err
@@ -145,9 +152,9 @@ func runRecord(ctx context.Context, s *streams, o recordOptions, f *pflag.FlagSe
 	o.set.Status = len(o.command) == 0 // a command has the terminal for itself
 	rep := recordReport{Format: report.Format, Command: "record", Output: o.output, failOpen: o.set.FailOpen, scheduler: o.set.Scheduler, nothing: o.host.nothing()}
 	if o.lab.on {
-		err = recordInLab(ctx, o, out.File, &rep)
+		err = recordInLab(ctx, o, out.File, served, &rep)
 	} else {
-		err = recordOnHost(ctx, o, out.File, &rep)
+		err = recordOnHost(ctx, o, out.File, served, &rep)
 	}
 	err = errors.Join(err, out.close())
 	if rep.Record.Why == "" {
@@ -239,6 +246,8 @@ type surroundings struct {
 	ready    func() error
 	// fed is how many packets the rule has sent to the queue; nil without one.
 	fed func() (uint64, error)
+	// metrics is a listening socket to serve metrics on, or nil.
+	metrics *os.File
 }
 
 // witness tells of losses beside the queue. A rule counts super-packets whole,
@@ -283,19 +292,22 @@ func recordQueue(ctx context.Context, set recordSettings, in surroundings, out *
 			return rec, err
 		}
 	}
+	mon, err := newMonitor(set, in)
+	if err != nil {
+		return rec, err
+	}
+	defer func() { err = errors.Join(err, mon.close()) }()
 	if err := in.ready(); err != nil {
 		return rec, err
 	}
-	st := newRecordStatus(os.Stderr, set)
-	defer st.clear()
 	if set.Scheduler != nil {
 		return scheduleQueue(ctx, q, w, replay.LiveOptions{
 			Clock: clock, Ports: set.ports, Scheduler: *set.Scheduler, LinkHeader: h.LinkHeader, MTU: in.mtu,
-			CEMark: ceMark, Timer: set.Timer, Packets: set.Packets, Progress: st.show, Witness: in.witness(set),
+			CEMark: ceMark, Timer: set.Timer, Packets: set.Packets, Progress: mon.show, Meter: mon.meter(), Witness: in.witness(set),
 		})
 	}
 	rec.Record, err = record.Run(ctx, q, w, record.Options{
-		Clock: clock, CopyRange: set.CopyRange, MTU: in.mtu, Packets: set.Packets, Progress: st.show,
+		Clock: clock, CopyRange: set.CopyRange, MTU: in.mtu, Packets: set.Packets, Progress: mon.show, Meter: mon.meter(),
 		Witness: in.witness(set),
 	})
 	return rec, err

@@ -130,14 +130,14 @@ func parsePrefix(s string) (netip.Prefix, error) {
 }
 
 // recordOnHost records in this network namespace.
-func recordOnHost(ctx context.Context, o recordOptions, out *os.File, rep *recordReport) (err error) {
+func recordOnHost(ctx context.Context, o recordOptions, out, served *os.File, rep *recordReport) (err error) {
 	if o.duration > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, o.duration)
 		defer cancel()
 	}
 	h := o.host
-	in := surroundings{queue: h.queue, mode: "host", mtu: h.mtu(), ready: func() error { return nil }}
+	in := surroundings{queue: h.queue, mode: "host", mtu: h.mtu(), metrics: served, ready: func() error { return nil }}
 	if rules := h.rules(o.set.Scheduler != nil); len(rules) > 0 {
 		var table *nft.Table
 		in.ready = func() (err error) {

@@ -85,7 +85,7 @@ type labPayload struct {
 
 // recordInLab builds a lab and records there. A command's own failure is an
 // error, once the trace is complete; an interrupt is none.
-func recordInLab(ctx context.Context, o recordOptions, out *os.File, rep *recordReport) error {
+func recordInLab(ctx context.Context, o recordOptions, out, served *os.File, rep *recordReport) error {
 	if o.duration > 0 && len(o.command) > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, o.duration)
@@ -97,6 +97,9 @@ func recordInLab(ctx context.Context, o recordOptions, out *os.File, rep *record
 		return err
 	}
 	stdio := netns.Stdio{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Extra: []*os.File{out}}
+	if served != nil {
+		stdio.Extra = append(stdio.Extra, served)
+	}
 	if o.json || out == os.Stdout {
 		stdio.Out = os.Stderr // ours is for data
 	}
@@ -135,12 +138,12 @@ func captureInLab(ctx context.Context, l *netns.Lab, ports egress.Maker) (any, e
 	if err := json.Unmarshal(l.Config.Payload, &p); err != nil {
 		return nil, fmt.Errorf("read the lab's task: %w", err)
 	}
-	if p.Record == nil || len(l.Files) != 1 {
+	if p.Record == nil || len(l.Files) < 1 || len(l.Files) > 2 {
 		return nil, errors.New("read the lab's task: nothing to do")
 	}
 	p.Record.ports = ports
 	bottleneck, sources, command := l.Config.Scenario()
-	rec, err := recordQueue(ctx, *p.Record, surroundings{
+	in := surroundings{
 		queue: l.Config.Queue, mode: "lab", rule: l.Rule, dir: string(l.Config.Direction), mtu: netns.MTU,
 		scenario: &traces.Scenario{Bottleneck: bottleneck, Traffic: sources, Command: command},
 		ready:    func() error { l.Ready(); return nil },
@@ -148,7 +151,11 @@ func captureInLab(ctx context.Context, l *netns.Lab, ports egress.Maker) (any, e
 			c, err := l.Counter()
 			return c.Packets, err
 		},
-	}, l.Files[0])
+	}
+	if len(l.Files) > 1 {
+		in.metrics = l.Files[1]
+	}
+	rec, err := recordQueue(ctx, *p.Record, in, l.Files[0])
 	if rec.Record.Why == "" && err != nil {
 		return nil, err
 	}

@@ -1,0 +1,199 @@
+package cli
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/uqtool/uq/replay/netns"
+)
+
+// envSender makes the test binary a command for labs: it sends, says so in the
+// directory that it names, and stays until it finds the file "go" there.
+const envSender = "UQ_TEST_SENDER"
+
+func sendForTest(dir string) int {
+	c, err := net.Dial("udp", "10.0.2.2:9")
+	if err != nil {
+		return 1
+	}
+	buf := make([]byte, 1000)
+	for i := range 500 {
+		if i < 10 {
+			time.Sleep(20 * time.Millisecond) // until the neighbours know each other
+		}
+		_, _ = c.Write(buf) // nobody listens there, and says so
+	}
+	if os.WriteFile(filepath.Join(dir, "sent"), nil, 0o666) != nil {
+		return 1
+	}
+	return waitFor(filepath.Join(dir, "go"))
+}
+
+// waitFor waits a minute at most for a file.
+func waitFor(name string) int {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		if _, err := os.Stat(name); err == nil {
+			return 0
+		}
+	}
+	return 1
+}
+
+// freePort is a port of the loopback that nobody has, a moment ago at least.
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	return port
+}
+
+// scrape reads the metrics of a port of the loopback.
+func scrape(t *testing.T, port string) map[string]float64 {
+	t.Helper()
+	res, err := http.Get("http://127.0.0.1:" + port + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	got := map[string]float64{}
+	for s := bufio.NewScanner(res.Body); s.Scan(); {
+		i := strings.LastIndexByte(s.Text(), ' ')
+		if v, err := strconv.ParseFloat(s.Text()[i+1:], 64); err == nil && s.Text()[0] != '#' {
+			got[s.Text()[:i]] = v
+		}
+	}
+	return got
+}
+
+// settled scrapes until nothing moves any more.
+func settled(t *testing.T, port string) map[string]float64 {
+	t.Helper()
+	same, last := 0, 0.0
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(300 * time.Millisecond) {
+		got := scrape(t, port)
+		n := got["uq_packets_total"]
+		if same++; n != last || n == 0 || got["uq_backlog_packets"] != 0 {
+			same, last = 0, n
+		}
+		if same == 4 {
+			return got
+		}
+	}
+	t.Fatal("the metrics do not come to rest")
+	return nil
+}
+
+// TestLiveMetrics scrapes a real recording and finds what its summary has, and
+// what the rule has counted.
+func TestLiveMetrics(t *testing.T) {
+	if err := netns.Available(); err != nil {
+		t.Skip(err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, how := range [][]string{nil, {"--qdisc", "pfifo limit 100", "--link", "rate 5mbit"}} {
+		dir, port := t.TempDir(), freePort(t)
+		args := append([]string{"record", "-o", filepath.Join(dir, "t.zst"), "--lab", "--bottleneck", "none", "--metrics", port, "--json"}, how...)
+		args = append(args, "--", "env", envSender+"="+dir, self)
+		type outcome struct {
+			code      int
+			out, errs string
+		}
+		ended := make(chan outcome, 1)
+		go func() {
+			var o outcome
+			o.code, o.out, o.errs = runUq(args...)
+			ended <- o
+		}()
+		if waitFor(filepath.Join(dir, "sent")) != 0 {
+			t.Fatal("nothing was sent")
+		}
+		got := settled(t, port)
+		if err := os.WriteFile(filepath.Join(dir, "go"), nil, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		o := <-ended
+		if o.code != 0 || !strings.Contains(o.errs, "metrics at http://127.0.0.1:"+port+"/metrics") {
+			t.Fatalf("exit %d\n%s", o.code, o.errs)
+		}
+		compareMetrics(t, got, []byte(o.out))
+		l, err := net.Listen("tcp", "127.0.0.1:"+port)
+		if err != nil {
+			t.Fatalf("the port is not free afterwards: %v", err)
+		}
+		l.Close()
+	}
+}
+
+// compareMetrics holds the last scrape against the report.
+func compareMetrics(t *testing.T, got map[string]float64, out []byte) {
+	t.Helper()
+	var rep recordReport
+	if err := json.Unmarshal(out, &rep); err != nil {
+		t.Fatal(err)
+	}
+	sum := rep.Record
+	if sum.Packets < 100 || sum.Packets != rep.Lab.Queued.Packets || sum.Losses.Any() {
+		t.Fatalf("%d packets, the rule counts %d, %+v", sum.Packets, rep.Lab.Queued.Packets, sum.Losses)
+	}
+	drops := uint64(0)
+	if rep.Live != nil {
+		if drops = rep.Live.Run.Drops; drops == 0 {
+			t.Error("overload without a drop")
+		}
+	}
+	want := map[string]uint64{
+		"uq_packets_total": sum.Packets, "uq_bytes_total": sum.Bytes, "uq_backlog_packets": 0, "uq_trace_records_total": sum.Records,
+		`uq_verdicts_total{verdict="accept"}`: sum.Packets - drops, `uq_verdicts_total{verdict="drop"}`: drops,
+		"uq_verdict_lateness_seconds_count": uint64(sum.VerdictLatencyNs.Count), "uq_trace_failed": 0,
+	}
+	for kind, n := range sum.Losses.All() {
+		want[fmt.Sprintf("uq_losses_total{kind=%q}", kind)] = n
+	}
+	for name, n := range want {
+		if v, ok := got[name]; !ok || v != float64(n) {
+			t.Errorf("%s: scraped %v, there %v; the summary has %d", name, v, ok, n)
+		}
+	}
+	if v := got["uq_trace_bytes_total"]; v == 0 || v > float64(sum.FileBytes) {
+		t.Errorf("%v bytes scraped, %d in the end", v, sum.FileBytes)
+	}
+}
+
+// TestMetricsRefused: what cannot be served is told before anything is touched.
+func TestMetricsRefused(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	name := filepath.Join(t.TempDir(), "t.zst")
+	for addr, want := range map[string]struct {
+		code int
+		says string
+	}{
+		l.Addr().String(): {exitRuntime, "address already in use: choose another port"},
+		"here":            {exitUsage, `--metrics "here": want PORT`},
+		"192.0.2.1:9108":  {exitRuntime, "cannot assign requested address: choose another port or address"},
+	} {
+		code, _, errs := runUq("record", "-o", name, "--lab", "--metrics", addr, "--", "true")
+		if _, err := os.Stat(name); err == nil || code != want.code || !strings.Contains(errs, want.says) {
+			t.Errorf("%s: exit %d, file made %v: %s", addr, code, err == nil, errs)
+		}
+	}
+}
