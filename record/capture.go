@@ -96,8 +96,8 @@ func (c *capture) timeout() time.Duration {
 // serve gives a batch its verdicts and notes what there is to note.
 func (c *capture) serve(b nfq.Batch, now pkt.Time) error {
 	c.rounds.Advance(b)
-	for _, id := range b.Gone {
-		c.markLost(id)
+	for _, r := range b.Gone {
+		c.markLost(r.ID)
 	}
 	if c.open != nil && (now.Sub(c.opened) >= blockAge || !c.open.room(len(b.Packets))) {
 		c.retire()

@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"github.com/uqtool/uq/record/nfq"
 	"github.com/uqtool/uq/sim/pkt"
 	"github.com/uqtool/uq/traces"
 )
@@ -8,8 +9,8 @@ import (
 // entry is a packet between its arrival and its place in the trace.
 type entry struct {
 	rec traces.Record
-	// nfqID names the packet to the kernel.
-	nfqID uint32
+	// packet names it to the kernel.
+	packet nfq.Ref
 	// decided is set once the port let go of the packet; round is the loop's
 	// round in which the verdict was sent, from 1, or 0.
 	decided bool
@@ -74,12 +75,12 @@ func (h *held) undecided(f func(*entry)) {
 	}
 }
 
-// gone marks the entry of a kernel id whose verdict came too late and reports
+// gone marks the entry of a packet whose verdict came too late and reports
 // whether it was found. Verdicts go out in the order of decisions, so the search
 // is over all that is held, from the newest.
-func (h *held) gone(nfqID uint32) bool {
+func (h *held) gone(r nfq.Ref) bool {
 	for i := h.n; i > 0; i-- {
-		if e := h.at(h.base + uint64(i-1)); e.nfqID == nfqID {
+		if e := h.at(h.base + uint64(i-1)); e.packet == r {
 			e.rec.Info |= traces.Gone
 			return true
 		}

@@ -249,8 +249,8 @@ func (l *Live) timeout() time.Duration {
 // settle takes in what the kernel told about earlier verdicts, and writes down
 // the packets it had its say on.
 func (l *Live) settle(b nfq.Batch, now pkt.Time) {
-	for _, id := range b.Gone {
-		l.held.gone(id)
+	for _, r := range b.Gone {
+		l.held.gone(r)
 	}
 	for e := l.held.settled(l.round.Now()); e != nil; e = l.held.settled(l.round.Now()) {
 		l.log.record(&e.rec, now)
@@ -265,7 +265,7 @@ func (l *Live) settle(b nfq.Batch, now pkt.Time) {
 // arrive hands a packet to the port.
 func (l *Live) arrive(p *nfq.Packet, now pkt.Time) {
 	id, e := l.held.push()
-	e.nfqID = p.ID
+	e.packet = nfq.Ref{Queue: p.Queue, ID: p.ID}
 	r := &e.rec
 	l.dec.Decode(p.Payload, p.Len, record.Remarks(p.Info), r)
 	r.Time, r.KernelTime, r.Mark = now, l.opt.Clock.FromRealtime(p.KernelTime), p.Mark
@@ -308,7 +308,7 @@ func (d *decisions) Event(ev egress.Event) {
 	case egress.Dequeue:
 		e.rec.Dequeued = ev.Time
 	case egress.Deliver:
-		v := nfq.Verdict{ID: e.nfqID, Action: nfq.Accept}
+		v := nfq.Verdict{ID: e.packet.ID, Queue: e.packet.Queue, Action: nfq.Accept}
 		verdict := traces.Accept
 		if ev.Packet.Mark != pkt.NoReason {
 			verdict = traces.MarkCE
@@ -318,7 +318,7 @@ func (d *decisions) Event(ev egress.Event) {
 		d.out, d.sent = append(d.out, v), append(d.sent, ev.Packet.ID)
 	case egress.Drop:
 		e.decide(traces.Drop, ev.Reason, ev.Time)
-		d.out, d.sent = append(d.out, nfq.Verdict{ID: e.nfqID, Action: nfq.Drop}), append(d.sent, ev.Packet.ID)
+		d.out, d.sent = append(d.out, nfq.Verdict{ID: e.packet.ID, Queue: e.packet.Queue, Action: nfq.Drop}), append(d.sent, ev.Packet.ID)
 	}
 }
 
@@ -349,7 +349,7 @@ func (l *Live) finish() {
 	l.held.undecided(func(e *entry) {
 		e.rec.Verdict, e.rec.Reason = traces.Accept, pkt.Shutdown
 		e.rec.Dequeued = traces.NoTime
-		l.out = append(l.out, nfq.Verdict{ID: e.nfqID, Action: nfq.Accept})
+		l.out = append(l.out, nfq.Verdict{ID: e.packet.ID, Queue: e.packet.Queue, Action: nfq.Accept})
 		l.result.Unfinished++
 	})
 	_ = l.q.Send(l.out)

@@ -48,7 +48,8 @@ func (q *Queue) ask(msg []byte, seq uint32) (unix.Errno, error) {
 		switch errno {
 		case 0, unix.EINTR, unix.ENOBUFS: // what ENOBUFS stands for shows as a gap
 		case unix.EAGAIN:
-			if err := q.sock.wait(q.wake, time.Until(end)); err != nil {
+			q.sock.begin(time.Until(end))
+			if err := q.sock.wait(q.sock.fd, q.wake); err != nil {
 				return 0, fmt.Errorf("wait for the kernel's answer: %w", err)
 			}
 			continue

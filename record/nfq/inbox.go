@@ -9,10 +9,11 @@ import (
 // It trusts no length it reads.
 type inbox struct {
 	packets []Packet
-	gone    []uint32
+	gone    []Ref
 	loss    Loss
-	// next is the packet id to come.
-	next uint32
+	// next is the packet id to come, of each queue from number first on.
+	next  []uint32
+	first uint16
 	// answers to configuration messages since the last reset.
 	answers []answer
 }
@@ -25,6 +26,15 @@ type answer struct {
 
 // maxAnswers bounds the answers kept: uq has one request under way at a time.
 const maxAnswers = 8
+
+// newInbox is an inbox for so many queues.
+func newInbox(first uint16, queues int) inbox {
+	in := inbox{first: first, next: make([]uint32, queues)}
+	for i := range in.next {
+		in.next[i] = 1
+	}
+	return in
+}
 
 // reset empties the inbox for the next batch; next stays.
 func (in *inbox) reset() {
@@ -76,24 +86,25 @@ func (in *inbox) packet(body []byte, cut bool) {
 	in.packets = append(in.packets, Packet{})
 	p := &in.packets[len(in.packets)-1]
 	err := parsePacket(body, p)
-	if err != nil || cut {
+	queue := int(p.Queue - in.first)
+	if err != nil || cut || queue >= len(in.next) {
 		in.loss.Unparsed++
 		p.Damaged = true
 	}
-	if errors.Is(err, errNoID) {
+	if errors.Is(err, errNoID) || queue >= len(in.next) {
 		in.packets = in.packets[:len(in.packets)-1]
 		return
 	}
 	// A step back is not a loss; ids wrap after 2^32 packets.
-	if gap := p.ID - in.next; gap < 1<<31 {
+	if gap := p.ID - in.next[queue]; gap < 1<<31 {
 		in.loss.Missing += uint64(gap)
 	}
-	in.next = p.ID + 1
+	in.next[queue] = p.ID + 1
 }
 
 // failure sorts an NLMSG_ERROR: an answer to a configuration, or a verdict that
-// the kernel refused. The body is struct nlmsgerr: the negative errno and the
-// header of the request.
+// the kernel refused. The body is struct nlmsgerr, the negative errno and the
+// header of the request, and then perhaps the rest of that.
 func (in *inbox) failure(body []byte) {
 	if len(body) < 4+nlHeaderLen {
 		in.loss.Unparsed++
@@ -107,7 +118,11 @@ func (in *inbox) failure(body []byte) {
 			in.answers = append(in.answers, answer{seq, errno})
 		}
 	case msgVerdict, msgVerdictBatch:
-		in.refusal(seq, errno)
+		ref := Ref{in.first, seq}
+		if rest := body[4+nlHeaderLen:]; len(in.next) > 1 && len(rest) >= nfHeaderLen {
+			ref.Queue = binary.BigEndian.Uint16(rest[2:]) // struct nfgenmsg's res_id
+		}
+		in.refusal(ref, errno)
 	default:
 		in.loss.Unparsed++
 	}
@@ -116,12 +131,12 @@ func (in *inbox) failure(body []byte) {
 // enoent is ENOENT on every Linux architecture.
 const enoent = 2
 
-func (in *inbox) refusal(id, errno uint32) {
+func (in *inbox) refusal(ref Ref, errno uint32) {
 	switch errno {
 	case 0:
 	case enoent:
 		in.loss.Gone++
-		in.gone = append(in.gone, id)
+		in.gone = append(in.gone, ref)
 	default:
 		in.loss.Refused++
 	}
@@ -139,7 +154,7 @@ func parsePacket(b []byte, p *Packet) error {
 	if len(b) < nfHeaderLen {
 		return errNoID
 	}
-	p.Family = b[0]
+	p.Family, p.Queue = b[0], binary.BigEndian.Uint16(b[2:])
 	hasID, damaged := false, false
 	for b = b[nfHeaderLen:]; len(b) >= attrHdrLen; {
 		n := int(binary.NativeEndian.Uint16(b))

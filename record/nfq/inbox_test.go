@@ -82,7 +82,7 @@ func TestInbox(t *testing.T) {
 		in      [][]byte
 		packets []Packet
 		loss    Loss
-		gone    []uint32
+		gone    []Ref
 		answers []answer
 	}{
 		{name: "all attributes", in: [][]byte{fullPacket()}, packets: []Packet{{
@@ -110,14 +110,14 @@ func TestInbox(t *testing.T) {
 		{name: "unknown message", in: [][]byte{message(0x0a01)}, loss: Loss{Unparsed: 1}},
 		{name: "noop and done", in: [][]byte{message(nlmsgNoop), message(nlmsgDone)}},
 		{name: "verdict refused", in: [][]byte{nlError(enoent, msgVerdict, 9), nlError(enoent, msgVerdictBatch, 12), nlError(1, msgVerdict, 10), nlError(0, msgVerdict, 11)},
-			loss: Loss{Gone: 2, Refused: 1}, gone: []uint32{9, 12}},
+			loss: Loss{Gone: 2, Refused: 1}, gone: []Ref{{0, 9}, {0, 12}}},
 		{name: "configuration answered", in: [][]byte{nlError(0, msgConfig, 1), minimal(1), nlError(16, msgConfig, 2)},
 			packets: []Packet{packet(1)}, answers: []answer{{1, 0}, {2, 16}}},
 		{name: "short error", in: [][]byte{end(nlError(0, msgConfig, 1)[:20], 0)}, loss: Loss{Unparsed: 1}},
 		{name: "error about another subsystem", in: [][]byte{nlError(1, 0x0a00, 1)}, loss: Loss{Unparsed: 1}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			in := inbox{next: 1}
+			in := newInbox(0, 1)
 			for _, b := range tt.in {
 				in.add(b, false)
 			}
@@ -137,9 +137,40 @@ func TestInbox(t *testing.T) {
 	}
 }
 
+// TestInboxQueues: ids count in each queue of its own, and the kernel's
+// complaints name the queue where they repeat the request.
+func TestInboxQueues(t *testing.T) {
+	of := func(queue uint16, id uint32) []byte {
+		b := message(msgPacket, packetHdr(id, 0x86dd, 4), attr(attrPayload, payload))
+		binary.BigEndian.PutUint16(b[nlHeaderLen+2:], queue)
+		return b
+	}
+	complaint := func(queue uint16, id uint32) []byte {
+		b := nlError(enoent, msgVerdict, id)
+		return end(append(b, 0, 0, byte(queue>>8), byte(queue)), 0)
+	}
+	in := newInbox(300, 3)
+	for _, b := range [][]byte{of(300, 1), of(302, 1), of(301, 2), of(302, 2), of(300, 4), of(303, 1), of(299, 1), complaint(302, 7), complaint(301, 7)} {
+		in.add(b, false)
+	}
+	var got []Ref
+	for _, p := range in.packets {
+		got = append(got, Ref{p.Queue, p.ID})
+	}
+	if d := cmp.Diff([]Ref{{300, 1}, {302, 1}, {301, 2}, {302, 2}, {300, 4}}, got); d != "" {
+		t.Errorf("packets (-want +got):\n%s", d)
+	}
+	if want := (Loss{Missing: 3, Gone: 2, Unparsed: 2}); in.loss != want {
+		t.Errorf("loss: want %+v, got %+v", want, in.loss)
+	}
+	if d := cmp.Diff([]Ref{{302, 7}, {301, 7}}, in.gone); d != "" {
+		t.Errorf("gone (-want +got):\n%s", d)
+	}
+}
+
 // A datagram cut by too small a buffer is a packet all the same.
 func TestInboxCutDatagram(t *testing.T) {
-	in := inbox{next: 1}
+	in := newInbox(0, 1)
 	in.add(fullPacket(), true)
 	if len(in.packets) != 1 || !in.packets[0].Damaged || in.loss.Unparsed != 1 {
 		t.Errorf("got %+v, loss %+v", in.packets, in.loss)
@@ -148,7 +179,7 @@ func TestInboxCutDatagram(t *testing.T) {
 
 // Ids are 32 bits wide and wrap.
 func TestInboxWrap(t *testing.T) {
-	in := inbox{next: 1<<32 - 1}
+	in := inbox{next: []uint32{1<<32 - 1}}
 	for _, id := range []uint32{1<<32 - 1, 0, 2} {
 		in.add(message(msgPacket, packetHdr(id, 0, 0)), false)
 	}
@@ -159,7 +190,7 @@ func TestInboxWrap(t *testing.T) {
 
 // Long streams of messages without end must not pile up answers.
 func TestInboxAnswersBounded(t *testing.T) {
-	in := inbox{}
+	in := newInbox(0, 1)
 	for i := range uint32(100) {
 		in.add(nlError(0, msgConfig, i), false)
 	}
@@ -169,7 +200,7 @@ func TestInboxAnswersBounded(t *testing.T) {
 }
 
 func TestInboxAllocs(t *testing.T) {
-	in, msg := inbox{next: 1}, fullPacket()
+	in, msg := newInbox(0, 1), fullPacket()
 	verdicts := []Verdict{{ID: 1, Action: Accept}, {ID: 2, Action: Accept, SetMark: true, Mark: 1}}
 	var out []byte
 	if n := testing.AllocsPerRun(1000, func() {
@@ -193,7 +224,7 @@ func FuzzParse(f *testing.F) {
 	f.Add(message(msgPacket, packetHdr(1, 0, 0))[:20], false)
 	f.Add([]byte{16, 0, 0, 0, 2, 0}, false)
 	f.Fuzz(func(t *testing.T, b []byte, cut bool) {
-		in := inbox{next: 1}
+		in := newInbox(0, 1)
 		in.add(b, cut)
 		messages := len(b)/nlHeaderLen + 1
 		if len(in.packets)+len(in.gone)+len(in.answers) > messages {
@@ -208,7 +239,7 @@ func FuzzParse(f *testing.F) {
 }
 
 func BenchmarkParse(b *testing.B) {
-	in, msg := inbox{next: 1}, fullPacket()
+	in, msg := newInbox(0, 1), fullPacket()
 	b.ReportAllocs()
 	for b.Loop() {
 		in.reset()

@@ -47,6 +47,20 @@ func ReadKernelState(queue uint16) (KernelState, error) {
 	return KernelState{}, fmt.Errorf("read state of queue %d: %w", queue, fs.ErrNotExist)
 }
 
+// ReadKernelStates adds up the accounts of n queues from number first on. Queue,
+// PortID and LastID are the first one's.
+func ReadKernelStates(first uint16, n int) (KernelState, error) {
+	sum, err := ReadKernelState(first)
+	for i := 1; i < n && err == nil; i++ {
+		var st KernelState
+		st, err = ReadKernelState(first + uint16(i))
+		sum.Waiting += st.Waiting
+		sum.Full += st.Full
+		sum.Undelivered += st.Undelivered
+	}
+	return sum, err
+}
+
 // parseKernelState reads the columns: queue, port id, waiting, copy mode, copy
 // range, dropped (full), dropped (undelivered), id sequence, 1.
 func parseKernelState(line string) (KernelState, error) {

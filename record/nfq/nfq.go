@@ -11,6 +11,14 @@
 // Nothing is trusted to be silent: every [Batch] carries what went missing.
 // A [Queue] belongs to one goroutine, best locked to its thread; only
 // [Queue.Shutdown] may be called from elsewhere.
+//
+// # Several queues
+//
+// A rule may spread packets over a range of queue numbers. [Config.Queues] binds
+// a whole range on one socket: the kernel hands over the packets of all of them
+// in the order they came, in the same batches, and one loop serves them in that
+// order. That is the form for a scheduler, which must see one order. To have
+// several threads serve a range, open a [Queue] for each number.
 package nfq
 
 import (
@@ -29,6 +37,11 @@ const (
 	DefaultRcvBuf = 8 << 20
 	// MaxCopyRange is the kernel's limit of one message's payload, in bytes.
 	MaxCopyRange = 65531
+	// DefaultBusyPoll is how long to poll before sleeping when nothing is said:
+	// what net.core.busy_poll recommends for sockets.
+	DefaultBusyPoll = 50 * time.Microsecond
+	// MaxBusyPoll is the longest that can be asked for.
+	MaxBusyPoll = time.Second
 	// BatchSize is the most packets one Receive returns.
 	BatchSize = 64
 )
@@ -48,6 +61,8 @@ var (
 type Config struct {
 	// Queue is the queue's number, as in the firewall rule.
 	Queue uint16
+	// Queues is how many queue numbers to bind, from Queue on; 0 means one.
+	Queues int
 	// CopyRange is how many bytes of each packet to see; 0 means
 	// DefaultCopyRange. The rest never leaves the kernel.
 	CopyRange int
@@ -62,12 +77,19 @@ type Config struct {
 	// RcvBuf is the socket receive buffer to ask for, in bytes; 0 means
 	// DefaultRcvBuf. The kernel doubles it and may limit it: see Queue.RcvBuf.
 	RcvBuf int
+	// BusyPoll is how long Receive looks for packets, giving way to whoever else
+	// wants the processor, before it sleeps; 0 means DefaultBusyPoll, below 0
+	// never. It does so while packets come closer together than that, so that
+	// an idle queue costs nothing.
+	BusyPoll time.Duration
 }
 
 // Packet is one packet in the queue. It holds no pointer but Payload.
 type Packet struct {
 	// ID names the packet in its verdict; ids count up by one.
 	ID uint32
+	// Queue is the number of the queue it came through, whose ids these are.
+	Queue uint16
 	// Len is the packet's true length from layer 3 up, in bytes.
 	Len uint32
 	// Mark is the firewall mark.
@@ -115,7 +137,9 @@ const (
 
 // Verdict decides one packet, or, with UpTo, every packet up to ID.
 type Verdict struct {
-	ID     uint32
+	ID uint32
+	// Queue is the packet's. It matters only where several are bound.
+	Queue  uint16
 	Action Action
 	// UpTo extends the verdict to all packets still held whose id is not after
 	// ID. It takes no payload. The kernel complains only if there was none at
@@ -135,8 +159,14 @@ type Batch struct {
 	Packets []Packet
 	// Gone lists packets whose verdicts came too late: the kernel had given
 	// them up.
-	Gone []uint32
+	Gone []Ref
 	Loss Loss
+}
+
+// Ref names a packet.
+type Ref struct {
+	Queue uint16
+	ID    uint32
 }
 
 // Loss counts what went missing. The zero value is what one hopes for.
@@ -171,6 +201,9 @@ func (l *Loss) Add(m Loss) {
 const Forever time.Duration = -1
 
 func (c Config) withDefaults() Config {
+	if c.Queues == 0 {
+		c.Queues = 1
+	}
 	if c.CopyRange == 0 {
 		c.CopyRange = DefaultCopyRange
 	}
@@ -179,6 +212,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.RcvBuf == 0 {
 		c.RcvBuf = DefaultRcvBuf
+	}
+	if c.BusyPoll == 0 {
+		c.BusyPoll = DefaultBusyPoll
 	}
 	return c
 }

@@ -14,7 +14,7 @@ func Permitted() error {
 	if err != nil {
 		return err
 	}
-	q := &Queue{sock: s, wake: -1, in: inbox{next: 1}}
+	q := &Queue{sock: s, wake: -1, in: newInbox(0, 1)}
 	errno, err := q.ask(appendProbe(nil, 1), 1)
 	if err == nil {
 		err = bindError(c, errno)

@@ -16,7 +16,8 @@ type Queue struct {
 	num    uint16
 	sock   *socket
 	in     inbox
-	out    []byte // verdict messages under construction
+	plain  []plainVerdict // of each queue from num on
+	out    []byte         // verdict messages under construction
 	rcvbuf int
 	seq    uint32
 	// What arrived before the kernel's answer to the configuration.
@@ -42,27 +43,36 @@ func Open(c Config) (*Queue, error) {
 	if err != nil {
 		return nil, err
 	}
-	q := &Queue{num: c.Queue, sock: s, wake: -1, in: inbox{next: 1}}
+	q := &Queue{num: c.Queue, sock: s, wake: -1, in: newInbox(c.Queue, c.Queues)}
 	q.rcvbuf = s.setRcvBuf(c.RcvBuf)
 	if q.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
 		_ = s.close()
 		return nil, fmt.Errorf("open queue %d: create eventfd: %w", c.Queue, err)
 	}
-	if err := q.bind(c); err != nil {
-		_ = q.Close()
-		return nil, err
+	for i := range c.Queues {
+		one := c
+		one.Queue += uint16(i)
+		q.plain = append(q.plain, newPlainVerdict(one.Queue))
+		if err := q.bind(one); err != nil {
+			_ = q.Close()
+			return nil, err
+		}
 	}
 	return q, nil
 }
 
 func (c Config) check() error {
 	switch {
+	case c.Queues < 1 || int(c.Queue)+c.Queues > 1<<16:
+		return fmt.Errorf("open queue %d: %d queues: want 1..%d, so that the last number is at most 65535", c.Queue, c.Queues, 1<<16-int(c.Queue))
 	case c.CopyRange < 1 || c.CopyRange > MaxCopyRange:
 		return fmt.Errorf("open queue %d: copy range %d: want 1..%d bytes", c.Queue, c.CopyRange, MaxCopyRange)
 	case c.MaxLen < 1 || c.MaxLen > 1<<30:
 		return fmt.Errorf("open queue %d: maxlen %d: want 1..%d packets", c.Queue, c.MaxLen, 1<<30)
 	case c.RcvBuf < 1 || c.RcvBuf > 1<<30:
 		return fmt.Errorf("open queue %d: receive buffer %d: want 1..%d bytes", c.Queue, c.RcvBuf, 1<<30)
+	case c.BusyPoll > MaxBusyPoll:
+		return fmt.Errorf("open queue %d: busy poll %v: want at most %v", c.Queue, c.BusyPoll, MaxBusyPoll)
 	}
 	return nil
 }
@@ -80,7 +90,8 @@ func (q *Queue) Receive(timeout time.Duration) (Batch, error) {
 	if len(q.early) > 0 || q.earlyLoss.Any() {
 		return q.takeEarly(), nil
 	}
-	for waited := timeout == 0; ; waited = true {
+	q.sock.begin(timeout)
+	for {
 		if q.stop.Load() && !q.stopping {
 			q.stopFeed()
 		}
@@ -89,6 +100,7 @@ func (q *Queue) Receive(timeout time.Duration) (Batch, error) {
 		case 0:
 			q.sock.each(n, &q.in)
 			if !q.in.empty() {
+				q.sock.arrived()
 				return q.batch(), nil
 			}
 			continue
@@ -104,10 +116,10 @@ func (q *Queue) Receive(timeout time.Duration) (Batch, error) {
 		if q.stopping {
 			return q.batch(), io.EOF
 		}
-		if waited {
+		if q.sock.over() {
 			return q.batch(), nil
 		}
-		if err := q.sock.wait(q.wake, timeout); err != nil {
+		if err := q.sock.wait(q.sock.fd, q.wake); err != nil {
 			return q.batch(), fmt.Errorf("wait for queue %d: %w", q.num, err)
 		}
 	}
@@ -132,8 +144,10 @@ func (q *Queue) takeEarly() Batch {
 // none is lost between the last Receive and Close. Where that fails the queue
 // just ends a little less gently.
 func (q *Queue) stopFeed() {
-	q.seq++
-	_ = q.sock.send(appendStopFeed(nil, q.num, q.seq))
+	for i := range q.plain {
+		q.seq++
+		_ = q.sock.send(appendStopFeed(nil, q.num+uint16(i), q.seq))
+	}
 	q.stopping = true
 }
 
@@ -142,8 +156,14 @@ func (q *Queue) stopFeed() {
 func (q *Queue) Send(vs []Verdict) error {
 	q.out = q.out[:0]
 	for i := range vs {
+		n := 0
+		if len(q.plain) > 1 {
+			if n = int(vs[i].Queue - q.num); n >= len(q.plain) {
+				return fmt.Errorf("send verdict for packet %d of queue %d: only queues %d to %d are bound", vs[i].ID, vs[i].Queue, q.num, int(q.num)+len(q.plain)-1)
+			}
+		}
 		var err error
-		if q.out, err = appendVerdict(q.out, q.num, &vs[i]); err != nil {
+		if q.out, err = q.plain[n].append(q.out, q.num+uint16(n), &vs[i]); err != nil {
 			return err
 		}
 		if len(q.out) >= sendChunk {

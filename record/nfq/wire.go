@@ -98,6 +98,36 @@ func appendAttr32(b []byte, typ uint16, val uint32) []byte {
 	return appendAttr(b, typ, v[:])
 }
 
+// plainVerdict is the message that most verdicts are: it differs only in the
+// packet's id, which is there twice, and in the action.
+type plainVerdict [plainLen]byte
+
+const (
+	plainLen    = nlHeaderLen + nfHeaderLen + attrHdrLen + 8
+	plainSeq    = 8
+	plainAction = plainLen - 8
+	plainID     = plainLen - 4
+)
+
+func newPlainVerdict(queue uint16) (p plainVerdict) {
+	b, _ := appendVerdict(nil, queue, &Verdict{}) // fails for payload only
+	copy(p[:], b)
+	return p
+}
+
+// append appends the message for v, as appendVerdict does.
+func (p *plainVerdict) append(b []byte, queue uint16, v *Verdict) ([]byte, error) {
+	if v.UpTo || v.SetMark || v.Payload != nil {
+		return appendVerdict(b, queue, v)
+	}
+	b = append(b, p[:]...)
+	m := b[len(b)-plainLen:]
+	binary.NativeEndian.PutUint32(m[plainSeq:], v.ID)
+	binary.BigEndian.PutUint32(m[plainAction:], uint32(v.Action))
+	binary.BigEndian.PutUint32(m[plainID:], v.ID)
+	return b, nil
+}
+
 // appendVerdict appends the message for v. Its sequence number is the packet's
 // id, so that an error from the kernel names the packet.
 func appendVerdict(b []byte, queue uint16, v *Verdict) ([]byte, error) {

@@ -1,11 +1,11 @@
 package nfq
 
 import (
+	"bytes"
+	"encoding/binary"
 	"encoding/hex"
 	"strings"
 	"testing"
-
-	"encoding/binary"
 )
 
 // littleEndian skips tests that compare whole messages.
@@ -53,6 +53,28 @@ func TestMessages(t *testing.T) {
 		if got := hex.EncodeToString(tt.got); got != want {
 			t.Errorf("%s: want %s, got %s", tt.name, want, got)
 		}
+	}
+}
+
+// TestPlainVerdict: what is prepared says what is built from scratch.
+func TestPlainVerdict(t *testing.T) {
+	const queue = 0x1234
+	plain := newPlainVerdict(queue)
+	for _, v := range []Verdict{
+		{ID: 1, Action: Accept}, {ID: 1<<32 - 1, Action: Drop}, {ID: 0x01020304, Action: Accept},
+		{ID: 9, Action: Accept, SetMark: true, Mark: 7}, {ID: 9, Action: Accept, UpTo: true}, {ID: 9, Action: Accept, Payload: []byte{1, 2, 3}},
+	} {
+		want, err := appendVerdict([]byte("8 before"), queue, &v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := plain.append([]byte("8 before"), queue, &v)
+		if err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%+v: want %x, got %x, %v", v, want, got, err)
+		}
+	}
+	if _, err := plain.append(nil, queue, &Verdict{Payload: make([]byte, MaxCopyRange+1)}); err == nil {
+		t.Error("payload too long: want an error")
 	}
 }
 

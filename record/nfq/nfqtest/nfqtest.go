@@ -34,7 +34,7 @@ type Queue struct {
 	failure  error
 
 	out     []nfq.Packet // what the last Receive returned
-	outGone []uint32
+	outGone []nfq.Ref
 }
 
 // message is what waits in the socket: a packet, or the complaint that a verdict
@@ -172,7 +172,7 @@ func (q *Queue) take() (nfq.Batch, error) {
 	q.out, q.outGone = q.out[:0], q.outGone[:0]
 	for _, m := range q.waiting[:n] {
 		if m.gone {
-			q.outGone = append(q.outGone, m.ID)
+			q.outGone = append(q.outGone, nfq.Ref{Queue: m.Queue, ID: m.ID})
 		} else {
 			q.out = append(q.out, m.Packet)
 		}
@@ -209,7 +209,7 @@ func (q *Queue) Send(vs []nfq.Verdict) error {
 		v.Payload = slices.Clone(v.Payload)
 		q.given = append(q.given, Given{v, now})
 		if !q.release(v) {
-			q.waiting = append(q.waiting, message{nfq.Packet{ID: v.ID}, true})
+			q.waiting = append(q.waiting, message{nfq.Packet{ID: v.ID, Queue: v.Queue}, true})
 			q.signal()
 		}
 	}

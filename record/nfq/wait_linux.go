@@ -1,0 +1,106 @@
+package nfq
+
+import (
+	"math"
+	"runtime"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// waiter is how a Receive passes the time until a packet comes: it polls for a
+// while if packets have been coming quickly, giving way to other threads, and
+// then sleeps once.
+//
+// Polling with sched_yield does two things. The sender of the next packet need
+// not wake anybody, which costs it more than the packet; and where threads
+// contend for processors, packets gather while others run, so that batches grow.
+type waiter struct {
+	budget time.Duration // of polling
+	// procs is how many goroutines run at once; see sleep.
+	procs int64
+	// quick says that the last packet came within the budget.
+	quick bool
+	idle  time.Time // since when nothing has come; zero while something does
+	// Of the Receive under way:
+	timeout time.Duration
+	from    time.Time // when it began to wait, or zero
+	slept   bool
+	// Kept here so that they do not move to the heap at every wait.
+	poll [2]unix.PollFd
+	ts   unix.Timespec
+}
+
+func newWaiter(budget time.Duration) waiter {
+	return waiter{budget: max(budget, 0), procs: int64(runtime.GOMAXPROCS(0)), quick: true}
+}
+
+// begin starts a Receive that may take so long.
+func (w *waiter) begin(timeout time.Duration) {
+	w.timeout, w.from, w.slept = timeout, time.Time{}, false
+}
+
+// over says that the Receive has waited enough.
+func (w *waiter) over() bool { return w.timeout == 0 || w.slept }
+
+// arrived notes that something came.
+func (w *waiter) arrived() {
+	w.quick = w.idle.IsZero() || time.Since(w.idle) <= w.budget
+	w.idle = time.Time{}
+}
+
+// wait passes a little time, or what is left of it asleep.
+func (w *waiter) wait(fd, wake int) error {
+	now := time.Now()
+	if w.from.IsZero() {
+		w.from = now
+	}
+	if w.idle.IsZero() {
+		w.idle = now
+	}
+	left := w.timeout
+	if left > 0 {
+		left = max(left-now.Sub(w.from), 0)
+	}
+	if left != 0 && w.quick && now.Sub(w.idle) < w.budget {
+		_, _, _ = unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
+		return nil
+	}
+	w.slept = true
+	return w.sleep(fd, wake, left)
+}
+
+// asleep counts the threads of this process that sleep behind the runtime's
+// back.
+var asleep atomic.Int64
+
+// sleep sleeps until a message is there, wake is readable, a signal comes or
+// timeout is over.
+//
+// It sleeps behind the runtime's back as long as another goroutine can still
+// run. The collector does get hold of the thread: it asks by a signal, which
+// ends the sleep, and asks again while there is no answer.
+func (w *waiter) sleep(fd, wake int, timeout time.Duration) error {
+	w.poll[0] = unix.PollFd{Fd: int32(fd), Events: unix.POLLIN}
+	w.poll[1] = unix.PollFd{Fd: int32(wake), Events: unix.POLLIN}
+	var ts *unix.Timespec
+	if timeout >= 0 {
+		w.ts = unix.NsecToTimespec(min(int64(timeout), math.MaxInt32*int64(time.Second)))
+		ts = &w.ts
+	}
+	var errno unix.Errno
+	if asleep.Add(1) < w.procs {
+		_, _, errno = unix.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&w.poll[0])),
+			uintptr(len(w.poll)), uintptr(unsafe.Pointer(ts)), 0, 0, 0)
+	} else {
+		_, _, errno = unix.Syscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&w.poll[0])),
+			uintptr(len(w.poll)), uintptr(unsafe.Pointer(ts)), 0, 0, 0)
+	}
+	asleep.Add(-1)
+	if errno != 0 && errno != unix.EINTR {
+		return errno
+	}
+	return nil
+}
