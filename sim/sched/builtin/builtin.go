@@ -3,10 +3,17 @@ package builtin
 
 import (
 	"github.com/uqtool/uq/sim/sched"
+	"github.com/uqtool/uq/sim/sched/cake"
 	"github.com/uqtool/uq/sim/sched/cobalt"
 	"github.com/uqtool/uq/sim/sched/codel"
+	"github.com/uqtool/uq/sim/sched/drr"
 	"github.com/uqtool/uq/sim/sched/fifo"
 	"github.com/uqtool/uq/sim/sched/fqcodel"
+	"github.com/uqtool/uq/sim/sched/pfifofast"
+	"github.com/uqtool/uq/sim/sched/prio"
+	"github.com/uqtool/uq/sim/sched/red"
+	"github.com/uqtool/uq/sim/sched/sfq"
+	"github.com/uqtool/uq/sim/sched/tbf"
 )
 
 // Kinds lists the schedulers in the order help shows them. The list is the
@@ -15,9 +22,16 @@ func Kinds() sched.Kinds {
 	return sched.Kinds{
 		{Name: "pfifo", Summary: "one queue, tail drop, limit in packets", New: fifo.NewPackets},
 		{Name: "bfifo", Summary: "one queue, tail drop, limit in bytes", New: fifo.NewBytes},
+		{Name: "pfifo_fast", Summary: "three bands by priority, tail drop", New: pfifofast.New},
+		{Name: "prio", Summary: "up to 16 bands by priority, a qdisc in each", Children: prio.MaxBands, New: prio.New},
+		{Name: "red", Summary: "Random Early Detection, adaptive too, before any qdisc", Children: 1, New: red.New},
+		{Name: "sfq", Summary: "stochastic fairness queueing, with RED per flow", New: sfq.New},
+		{Name: "drr", Summary: "deficit round robin over flow-hashed classes, a qdisc in each", Children: drr.MaxClasses, New: drr.New},
+		{Name: "tbf", Summary: "token bucket shaper before any qdisc", Children: 1, New: tbf.New},
 		{Name: "codel", Summary: "one queue under CoDel (RFC 8289)", New: codel.New},
 		{Name: "cobalt", Summary: "one queue under COBALT, CoDel with BLUE (CAKE's control law)", New: cobalt.New},
 		{Name: "fq_codel", Summary: "flow queueing with CoDel (RFC 8290)", New: fqcodel.New},
+		{Name: "cake", Summary: "shaper, tins by DSCP, host and flow fairness, COBALT", New: cake.New},
 	}
 }
 

@@ -27,6 +27,16 @@ func TestConformance(t *testing.T) {
 		"fq_codel memory_limit 100k drop_batch 1":                 {},
 		"fq_codel quantum 300 target 1ms flows 1":                 {LimitPackets: 10240},
 		"fq_codel ce_threshold 1ms ce_threshold_selector 0x1/0x3": {LimitPackets: 10240},
+		"cake":                             {Reorders: true}, // more flows than queues
+		"cake bandwidth 10mbit besteffort": {Reorders: true}, // more flows than queues
+		"cake bandwidth 1mbit diffserv4 rtt 20ms ingress wash":                          {Reorders: true}, // more flows than queues
+		"cake bandwidth 5mbit autorate-ingress precedence dual-srchost":                 {Reorders: true}, // more flows than queues
+		"cake diffserv8 hosts memlimit 100k no-split-gso":                               {},
+		"cake bandwidth 20mbit flowblind ack-filter docsis":                             {},
+		"cake bandwidth 8mbit srchost pppoe-ptm ether-vlan ack-filter-aggressive":       {},
+		"cake bandwidth 2mbit dsthost conservative satellite memlimit 64k ingress":      {},
+		"cake bandwidth 30mbit flows overhead -20 mpu 64 datacentre":                    {Reorders: true}, // more flows than queues
+		"cake bandwidth 400kbit dual-dsthost raw ptm metro nat fwmark 0xf memlimit 20k": {Reorders: true}, // more flows than queues
 	}
 	covered := map[string]bool{}
 	for spec, prop := range specs {
