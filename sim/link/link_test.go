@@ -48,7 +48,7 @@ func TestRateExact(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for range 200 {
 		rate := rng.Uint64N(1<<uint(rng.IntN(37)+3)) + 1
-		l := &Rate{BitsPerSec: rate, Overhead: rng.IntN(60) - 20}
+		l := &Rate{BitsPerSec: rate, Framing: Framing{Overhead: rng.IntN(60) - 20}}
 		f := &feed{}
 		bytes := int64(0)
 		for range rng.IntN(50) + 1 {
