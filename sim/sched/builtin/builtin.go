@@ -7,9 +7,12 @@ import (
 	"github.com/uqtool/uq/sim/sched/cobalt"
 	"github.com/uqtool/uq/sim/sched/codel"
 	"github.com/uqtool/uq/sim/sched/drr"
+	"github.com/uqtool/uq/sim/sched/dualpi2"
 	"github.com/uqtool/uq/sim/sched/fifo"
 	"github.com/uqtool/uq/sim/sched/fqcodel"
+	"github.com/uqtool/uq/sim/sched/fqpie"
 	"github.com/uqtool/uq/sim/sched/pfifofast"
+	"github.com/uqtool/uq/sim/sched/pie"
 	"github.com/uqtool/uq/sim/sched/prio"
 	"github.com/uqtool/uq/sim/sched/red"
 	"github.com/uqtool/uq/sim/sched/sfq"
@@ -31,6 +34,9 @@ func Kinds() sched.Kinds {
 		{Name: "codel", Summary: "one queue under CoDel (RFC 8289)", New: codel.New},
 		{Name: "cobalt", Summary: "one queue under COBALT, CoDel with BLUE (CAKE's control law)", New: cobalt.New},
 		{Name: "fq_codel", Summary: "flow queueing with CoDel (RFC 8290)", New: fqcodel.New},
+		{Name: "pie", Summary: "one queue under PIE (RFC 8033)", New: pie.New},
+		{Name: "fq_pie", Summary: "flow queueing with PIE", New: fqpie.New},
+		{Name: "dualpi2", Summary: "two coupled queues for L4S and classic traffic (RFC 9332)", New: dualpi2.New},
 		{Name: "cake", Summary: "shaper, tins by DSCP, host and flow fairness, COBALT", New: cake.New},
 	}
 }
