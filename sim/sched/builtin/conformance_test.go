@@ -47,6 +47,18 @@ func TestConformance(t *testing.T) {
 		"fq_codel memory_limit 100k drop_batch 1":                 {},
 		"fq_codel quantum 300 target 1ms flows 1":                 {LimitPackets: 10240},
 		"fq_codel ce_threshold 1ms ce_threshold_selector 0x1/0x3": {LimitPackets: 10240},
+		"pie": {LimitPackets: 1000},
+		"pie limit 100 target 5ms tupdate 1ms ecn bytemode":                             {LimitPackets: 100},
+		"pie dq_rate_estimator alpha 32 beta 32":                                        {LimitPackets: 1000},
+		"fq_pie":                                                                        {LimitPackets: 10240},
+		"fq_pie limit 100 flows 4 ecn ecn_prob 50 bytemode":                             {LimitPackets: 100},
+		"fq_pie flows 5000 quantum 300 target 2ms tupdate 3ms memory_limit 10k":         {LimitPackets: 10240},
+		"fq_pie flows 1 dq_rate_estimator":                                              {LimitPackets: 10240},
+		"dualpi2":                                                                       {LimitPackets: 10000, Reorders: true}, // CE goes to L
+		"dualpi2 limit 100 overflow drop_enqueue any_ect coupling_factor 5":             {LimitPackets: 100},
+		"dualpi2 memlimit 100000 step_thresh 3p min_qlen_step 5 classic_protection 50%": {},
+		"dualpi2 max_rtt 20ms typical_rtt 5ms step_thresh 100us any_ect no_split_gso":   {LimitPackets: 10000},
+		"dualpi2 classic_protection 0 drop_enqueue target 1us tupdate 1us":              {LimitPackets: 10000},
 		"cake":                             {Reorders: true}, // more flows than queues
 		"cake bandwidth 10mbit besteffort": {Reorders: true}, // more flows than queues
 		"cake bandwidth 1mbit diffserv4 rtt 20ms ingress wash":                          {Reorders: true}, // more flows than queues
