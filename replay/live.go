@@ -141,8 +141,11 @@ func NewLive(q record.Queue, opt LiveOptions) (*Live, error) {
 		collector: report.NewCollector(), lateness: hdrhistogram.New(1, int64(time.Minute), 3),
 	}
 	port, err := NewPort(opt.Ports, opt.Scheduler, egress.Tee(l.collector, (*decisions)(l)), &l.pool)
+	if err != nil {
+		return nil, err
+	}
 	l.port = port
-	return l, err
+	return l, CheckLive(port.Link())
 }
 
 // Run schedules until ctx is done, the packet limit is reached or something

@@ -1,9 +1,7 @@
 package replay
 
 import (
-	"math"
-	"math/bits"
-	"time"
+	"fmt"
 
 	"github.com/uqtool/uq/sim/egress"
 	"github.com/uqtool/uq/sim/link"
@@ -45,16 +43,23 @@ func Room(p *egress.Port) uint64 {
 	return limit + 1 + underway(p.Link())
 }
 
-// underway is how many packets the link's delay keeps from their verdict.
+// underway is how many packets the link keeps from their verdict.
 func underway(l link.Link) uint64 {
-	r, ok := l.(*link.Rate)
-	if !ok {
-		return 0
+	if h, ok := l.(link.Holder); ok {
+		return h.Holds(smallest)
 	}
-	hi, lo := bits.Mul64(r.BitsPerSec/8/smallest, uint64(r.Delay))
-	if hi >= uint64(time.Second) {
-		return math.MaxInt32
+	return 0
+}
+
+// CheckLive says whether a live queue can be the link: it can delay and drop
+// packets and set CE, not copy them nor change their bits.
+func CheckLive(l link.Link) error {
+	for _, word := range link.Rewrites(l) {
+		why := "it accepts a packet once"
+		if word == "corrupt" {
+			why = "payloads never leave the kernel; a receiver drops what is corrupt, so loss comes close"
+		}
+		return fmt.Errorf("%s cannot be done by a live queue: %s: use it with uq sim, or leave it out", word, why)
 	}
-	q, _ := bits.Div64(hi, lo, uint64(time.Second))
-	return min(q, math.MaxInt32)
+	return nil
 }

@@ -75,7 +75,11 @@ func CheckScheduler(m egress.Maker, c traces.Scheduler) error {
 	if err := m.CheckQdisc(c.Qdisc); err != nil {
 		return fmt.Errorf("%w: scheduler.qdisc in the header: %w", traces.ErrUnusable, err)
 	}
-	if _, err := m.Link(egress.Config{Link: c.Link, Seed: c.Seed}); err != nil {
+	l, err := m.Link(egress.Config{Link: c.Link, Seed: c.Seed})
+	if err == nil {
+		err = CheckLive(l)
+	}
+	if err != nil {
 		return fmt.Errorf("%w: scheduler.link in the header: %w", traces.ErrUnusable, err)
 	}
 	return nil

@@ -17,7 +17,7 @@ import (
 // from, and returns the exit code. It must be the first thing that main does:
 // inside the namespaces of a lab uq runs itself again.
 func Main(qdiscs sched.Kinds) int {
-	s := &streams{in: os.Stdin, out: os.Stdout, err: os.Stderr, ports: egress.Maker{Qdiscs: qdiscs, ReadFile: os.ReadFile}}
+	s := &streams{in: os.Stdin, out: os.Stdout, err: os.Stderr, ports: egress.Maker{Qdiscs: qdiscs, ReadFile: readLinkFile}}
 	if code, ours := runHidden(os.Args, s.ports); ours {
 		return code
 	}

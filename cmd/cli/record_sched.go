@@ -11,6 +11,7 @@ import (
 	"github.com/uqtool/uq/record/nfq"
 	"github.com/uqtool/uq/replay"
 	"github.com/uqtool/uq/sim/egress"
+	"github.com/uqtool/uq/sim/link"
 	"github.com/uqtool/uq/sim/pkt"
 	"github.com/uqtool/uq/traces"
 )
@@ -27,7 +28,7 @@ type schedOptions struct {
 
 func (o *schedOptions) flags(f *pflag.FlagSet, ports egress.Maker) {
 	f.StringVar(&o.qdisc, "qdisc", "", "schedule the packets for real: "+kindNames(ports)+", as tc writes them")
-	f.StringVar(&o.link, "link", "rate 20mbit", `with --qdisc: "rate RATE [delay TIME] [overhead BYTES]" or "unlimited"`)
+	f.StringVar(&o.link, "link", "rate 20mbit", "with --qdisc: "+linkHelp)
 	f.StringVar(&o.timer, "timer", string(replay.Hybrid), "with --qdisc: wait by sleep, hybrid (poll the last 100us) or spin (a core of its own)")
 	f.Uint64Var(&o.seed, "seed", 1, "seed of the scheduler and of the lab's built-in traffic")
 }
@@ -49,6 +50,10 @@ func (o *schedOptions) validate(r *recordOptions, f *pflag.FlagSet) error {
 	if err != nil {
 		return usageErrorf("--qdisc, --link: %w", err)
 	}
+	if err := replay.CheckLive(port.Link()); err != nil {
+		return usageErrorf("--link: %w", err)
+	}
+	r.set.Scheduler.Link = link.Pin(o.link, port.Link())
 	if r.gso == "on" && splits(port.Scheduler()) {
 		r.set.Warnings = append(r.set.Warnings, fmt.Sprintf("%q takes super-packets apart in Linux, but a live queue holds them whole: --gso off has the kernel segment them before the queue", o.qdisc))
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/uqtool/uq/replay/inject"
 	"github.com/uqtool/uq/sim"
 	"github.com/uqtool/uq/sim/egress"
+	"github.com/uqtool/uq/sim/link"
 	"github.com/uqtool/uq/sim/pkt"
 	"github.com/uqtool/uq/sim/report"
 	"github.com/uqtool/uq/traces"
@@ -66,7 +67,7 @@ late the replay itself was; with -o the outcome is a trace that uq verify proves
 	f := cmd.Flags()
 	f.BoolVar(&o.live, "live", false, "send real packets through a real queue")
 	f.StringVar(&o.qdisc, "qdisc", "", `scheduler as tc writes it, "fq_codel target 5ms" (default: the trace's own, else fq_codel): `+kindNames(s.ports))
-	f.StringVar(&o.link, "link", "", `link behind the scheduler: "rate RATE [delay TIME] [overhead BYTES]" or "unlimited [delay TIME]" (default: what the trace states)`)
+	f.StringVar(&o.link, "link", "", "link behind the scheduler: "+linkHelp+" (default: what the trace states)")
 	f.Uint64Var(&o.seed, "seed", 1, "key of the flow hash and of all randomness")
 	f.StringVar(&o.gso, "gso", "whole", "super-packets: whole, as recorded, or split into the packets on the wire")
 	f.StringVar(&o.speed, "speed", "1", "factor to replay faster or slower by, 0.001 to 1000")
@@ -190,6 +191,10 @@ func runReplay(ctx context.Context, s *streams, o *replayOptions) error {
 	rep := o.report(in.name)
 	rep.Link = report.LinkLine(l)
 	if o.live {
+		if err := replay.CheckLive(l); err != nil {
+			return usageErrorf("--link: %w", err)
+		}
+		o.link = link.Pin(o.link, l)
 		rep.Mode, rep.Output = "live", o.liveOnly.output
 		return replayLive(ctx, s, o, in, rep)
 	}

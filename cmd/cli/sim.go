@@ -76,7 +76,7 @@ trace's header states is used.`,
 	f.StringArrayVar(&o.qdiscs, "qdisc", nil, `scheduler as tc writes it, "fq_codel target 5ms"; repeatable: `+kindNames(s.ports))
 	f.BoolVar(&o.list, "list", false, "print every scheduler and link with its options, and do nothing else")
 	f.StringVar(&o.help, "qdisc-help", "", "print one scheduler's options, and do nothing else")
-	f.StringVar(&o.link, "link", "", `link behind the scheduler: "rate RATE [delay TIME] [overhead BYTES]" or "unlimited [delay TIME]"`)
+	f.StringVar(&o.link, "link", "", "link behind the scheduler: "+linkHelp)
 	f.Uint64Var(&o.seed, "seed", 1, "key of the flow hash and of all randomness")
 	f.StringVar(&o.gso, "gso", gsoQdisc, "super-packets: whole, as recorded, split into the packets on the wire, or as each qdisc does it in Linux")
 	f.IntVar(&o.flows, "flows", 12, fmt.Sprintf("flows to list, the largest first (with --json %d)", jsonFlows))
