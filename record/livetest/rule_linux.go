@@ -69,13 +69,19 @@ func addRule(t testing.TB, to expr.Any, proto uint8, port uint16) (*Rule, error)
 	return r, c.Flush()
 }
 
-// Flush makes the kernel give up every packet in every queue of the namespace,
-// by deleting a base chain that has nothing to do with the rule.
+// Flush is FlushQueues: nothing of it has to do with the rule.
 func (r *Rule) Flush() {
 	r.t.Helper()
+	FlushQueues(r.t)
+}
+
+// FlushQueues makes the kernel give up every packet in every queue of the
+// namespace, by deleting a base chain.
+func FlushQueues(t testing.TB) {
+	t.Helper()
 	c, err := nftables.New()
 	if err != nil {
-		r.t.Fatalf("open nftables: %v", err)
+		t.Fatalf("open nftables: %v", err)
 	}
 	tmp := c.AddTable(&nftables.Table{Name: "livetest_tmp", Family: nftables.TableFamilyINet})
 	c.AddChain(&nftables.Chain{
@@ -83,11 +89,11 @@ func (r *Rule) Flush() {
 		Hooknum: nftables.ChainHookInput, Priority: nftables.ChainPriorityFilter,
 	})
 	if err := c.Flush(); err != nil {
-		r.t.Fatalf("add base chain: %v", err)
+		t.Fatalf("add base chain: %v", err)
 	}
 	c.DelTable(tmp)
 	if err := c.Flush(); err != nil {
-		r.t.Fatalf("delete base chain: %v", err)
+		t.Fatalf("delete base chain: %v", err)
 	}
 }
 
