@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/uqtool/uq/replay/doctor"
 	"github.com/uqtool/uq/replay/inject"
 	"github.com/uqtool/uq/replay/netns"
 	"github.com/uqtool/uq/sim/egress"
@@ -13,6 +14,9 @@ import (
 // runHidden handles the invocations uq makes of itself inside namespaces. ours
 // is false for a user's command line.
 func runHidden(args []string, ports egress.Maker) (code int, ours bool) {
+	if code, ours = doctor.Hidden(args); ours {
+		return code, true
+	}
 	return netns.Hidden(args, netns.Roles{
 		Capture: func(ctx context.Context, l *netns.Lab) (any, error) {
 			if l.Config.Wire == nil {

@@ -160,7 +160,7 @@ func recordOnHost(ctx context.Context, o recordOptions, out, served *os.File, re
 		}()
 	}
 	rep.recorded, err = recordQueue(ctx, o.set, in, out)
-	return err
+	return seeDoctor(ctx, err, false)
 }
 
 // lastPriority is that of a chain behind those of a queue: packets pass it

@@ -104,6 +104,7 @@ func recordInLab(ctx context.Context, o recordOptions, out, served *os.File, rep
 		stdio.Out = os.Stderr // ours is for data
 	}
 	res, err := netns.Run(ctx, cfg, stdio)
+	err = seeDoctor(ctx, err, true)
 	if res == nil {
 		return err
 	}

@@ -167,7 +167,7 @@ func replayLive(ctx context.Context, s *streams, o *replayOptions, in *input, re
 	}
 	rep.Report, err = inject.Run(ctx, t, payload, files, o.liveOnly.compare)
 	if err != nil {
-		return err
+		return seeDoctor(ctx, err, true)
 	}
 	if rep.Run == nil {
 		return context.Canceled
