@@ -51,6 +51,7 @@ type Qdisc struct {
 	quantum  int // bytes
 	brackets int
 
+	env            sched.Env // makes the classes' schedulers
 	classes        []class
 	head, tail     *class // of the active ones
 	waits          *class // holds back what it has
@@ -58,12 +59,12 @@ type Qdisc struct {
 	drop           sched.DropFunc
 }
 
-// class is one queue in the round.
+// class is one queue in the round. Its scheduler is made when the first packet
+// comes, unless it stands in brackets.
 type class struct {
 	child   sched.Head
 	deficit int
 	active  bool
-	used    bool
 	next    *class
 }
 
@@ -83,15 +84,22 @@ func New(words []string, env sched.Env) (sched.Scheduler, error) {
 	if q.brackets > q.nclasses {
 		return nil, fmt.Errorf("drr: %d qdiscs for %d classes: raise classes to %d", q.brackets, q.nclasses, q.brackets)
 	}
-	q.classes = make([]class, q.nclasses)
-	for i := range q.classes {
-		s, err := env.ChildFrom(i, min(i, q.brackets-1), "pfifo", q.childDrop)
-		if err != nil {
+	q.env, q.classes = env, make([]class, q.nclasses)
+	for i := range q.brackets {
+		if err := q.fill(i); err != nil {
 			return nil, fmt.Errorf("drr: class 1:%x: %w", i+1, err)
 		}
-		q.classes[i].child = sched.NewHead(s)
 	}
 	return q, nil
+}
+
+// fill makes the scheduler of class i.
+func (q *Qdisc) fill(i int) error {
+	s, err := q.env.ChildFrom(i, min(i, q.brackets-1), "pfifo", q.childDrop)
+	if err == nil {
+		q.classes[i].child = sched.NewHead(s)
+	}
+	return err
 }
 
 func (q *Qdisc) options() tc.Options {
@@ -103,10 +111,15 @@ func (q *Qdisc) options() tc.Options {
 
 // Enqueue implements sched.Scheduler.
 func (q *Qdisc) Enqueue(now pkt.Time, p *pkt.Packet) {
-	c := &q.classes[uint64(p.Flow.Hash)*uint64(q.nclasses)>>32]
+	i := int(uint64(p.Flow.Hash) * uint64(q.nclasses) >> 32)
+	c := &q.classes[i]
+	if c.child.Scheduler == nil {
+		if err := q.fill(i); err != nil {
+			panic("drr: the words were good for another class: " + err.Error())
+		}
+	}
 	q.packets++
 	q.bytes += int(p.Len)
-	c.used = true
 	c.child.Enqueue(now, p)
 	if n, _ := c.child.Backlog(); n > 0 && !c.active {
 		c.deficit = q.quantum
@@ -198,7 +211,7 @@ func (q *Qdisc) Stats() []tc.Field { return nil }
 func (q *Qdisc) Inside() []sched.Inner {
 	var in []sched.Inner
 	for i := range q.classes {
-		if c := &q.classes[i]; c.used || i < q.brackets {
+		if c := &q.classes[i]; c.child.Scheduler != nil {
 			in = append(in, sched.Inner{
 				ID: fmt.Sprintf("1:%x", i+1), Scheduler: c.child.Scheduler, Implied: i >= q.brackets,
 				Stats: []tc.Field{{Key: "deficit", Num: int64(c.deficit), Text: tc.FormatSize(uint64(c.deficit))}},

@@ -28,7 +28,8 @@ type Properties struct {
 
 // Conformance runs the suite: conservation of packets and bytes, order within a
 // flow, limits, the backlog's account, drops only through the DropFunc, times
-// passed through, and the same decisions for the same calls.
+// passed through, the promises of a [sched.Waiter], that every packet leaves, and
+// the same decisions for the same calls.
 func Conformance(t *testing.T, mk Make, prop Properties) {
 	for _, load := range loads() {
 		t.Run(load.name, func(t *testing.T) {
@@ -52,6 +53,9 @@ type load struct {
 	gap, service int64
 	ect          pkt.ECN
 	gso          bool
+	// anyDS gives every packet a DS field of its own, so that a flow's packets
+	// may overtake each other.
+	anyDS bool
 }
 
 func loads() []load {
@@ -64,6 +68,8 @@ func loads() []load {
 		{name: "many-flows", packets: 6000, flows: 3000, gap: ms / 2, service: ms},
 		{name: "gso", packets: 3000, flows: 4, gap: ms, service: 2 * ms, gso: true},
 		{name: "ties", packets: 3000, flows: 4, gap: 0, service: ms},
+		{name: "ds-fields", packets: 4000, flows: 8, gap: ms / 2, service: ms, anyDS: true},
+		{name: "ages", packets: 300, flows: 4, gap: 3600 * 1000 * ms, service: 600 * 1000 * ms, ect: pkt.ECT1},
 	}
 }
 
@@ -74,16 +80,25 @@ type act struct {
 	what string
 }
 
+// failer is what of testing.T the suite uses; its own tests have another.
+type failer interface {
+	Helper()
+	Fatalf(format string, args ...any)
+}
+
 // bench is the scheduler with everything that watches it.
 type bench struct {
-	t       *testing.T
+	t       failer
 	s       sched.Scheduler
+	w       sched.Waiter // s, if it is one
 	prop    Properties
 	now     pkt.Time
 	acts    []act
 	inside  map[uint64]*pkt.Packet
 	bytes   int
 	last    map[uint32]uint64 // flow to the last ID that left
+	wake    pkt.Time          // before it nothing comes out; 0 once something arrived
+	idle    int               // calls in a row that gave nothing while packets waited
 	context string
 }
 
@@ -112,6 +127,7 @@ func (b *bench) enqueue(p *pkt.Packet) {
 	b.t.Helper()
 	b.inside[p.ID] = p
 	b.bytes += int(p.Len)
+	b.wake = 0
 	b.s.Enqueue(b.now, p)
 	b.check()
 }
@@ -121,8 +137,13 @@ func (b *bench) dequeue() bool {
 	p := b.s.Dequeue(b.now)
 	if p == nil {
 		b.check()
+		b.waits()
 		return false
 	}
+	if b.now < b.wake {
+		b.fatalf("packet %d comes out, NextWake was %v", p.ID, b.wake)
+	}
+	b.wake, b.idle = 0, 0
 	ecn := p.ECN().String()
 	b.out(b.now, p, "dequeue "+ecn)
 	if last, ok := b.last[p.Flow.ID]; ok && p.ID < last && !b.prop.Reorders {
@@ -131,6 +152,49 @@ func (b *bench) dequeue() bool {
 	b.last[p.Flow.ID] = p.ID
 	b.check()
 	return true
+}
+
+// mostIdle bounds the calls that may give nothing while packets wait: there is
+// no timer that long.
+const mostIdle = 100000
+
+// waits checks what a scheduler says of itself that has given nothing.
+func (b *bench) waits() {
+	b.t.Helper()
+	if len(b.inside) > 0 {
+		if b.idle++; b.idle > mostIdle {
+			b.fatalf("liveness: %d packets stay inside", len(b.inside))
+		}
+	}
+	if b.w == nil {
+		if len(b.inside) > 0 {
+			b.fatalf("nothing comes out of %d packets, and it is no Waiter", len(b.inside))
+		}
+		return
+	}
+	wake := b.w.NextWake()
+	switch {
+	case wake <= b.now:
+		b.fatalf("NextWake() = %v, which is not later", wake)
+	case wake == pkt.Never && len(b.inside) > 0:
+		b.fatalf("%d packets wait and NextWake() is never", len(b.inside))
+	case wake != b.w.NextWake():
+		b.fatalf("NextWake() = %v, then %v", wake, b.w.NextWake())
+	}
+	b.wake = wake
+}
+
+// until asks at each of the times the scheduler wants to be asked at up to t, as
+// a port whose link is free does.
+func (b *bench) until(t pkt.Time) {
+	b.t.Helper()
+	for n := 0; b.w != nil && b.wake > 0 && b.wake <= t; n++ {
+		if n > mostIdle {
+			b.fatalf("it wakes %d times until %v", n, t)
+		}
+		b.now = b.wake
+		b.dequeue()
+	}
 }
 
 // check compares the scheduler's account with ours.
@@ -148,7 +212,7 @@ func (b *bench) check() {
 	}
 }
 
-func newBench(t *testing.T, mk Make, prop Properties, context string) *bench {
+func newBench(t failer, mk Make, prop Properties, context string) *bench {
 	b := &bench{t: t, prop: prop, inside: map[uint64]*pkt.Packet{}, last: map[uint32]uint64{}, context: context}
 	s, err := mk(sched.Env{Seed: 1, Drop: func(now pkt.Time, p *pkt.Packet, why pkt.Reason) {
 		if why == pkt.NoReason {
@@ -157,16 +221,18 @@ func newBench(t *testing.T, mk Make, prop Properties, context string) *bench {
 		b.out(now, p, "drop "+why.String())
 	}})
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("%s: %v", context, err)
 	}
 	b.s = s
+	b.w, _ = s.(sched.Waiter)
 	return b
 }
 
 // run plays load with random spans drawn from seed, then stops the arrivals and
 // demands that the queue drains.
-func run(t *testing.T, mk Make, prop Properties, l load, seed uint64) []act {
+func run(t failer, mk Make, prop Properties, l load, seed uint64) []act {
 	t.Helper()
+	prop.Reorders = prop.Reorders || l.anyDS
 	b := newBench(t, mk, prop, fmt.Sprintf("load %s seed %d", l.name, seed))
 	rng := rand.New(rand.NewPCG(seed, 0))
 	span := func(mean int64) pkt.Time {
@@ -177,15 +243,17 @@ func run(t *testing.T, mk Make, prop Properties, l load, seed uint64) []act {
 	}
 	flows := make([]*pkt.Flow, l.flows)
 	for i := range flows {
-		flows[i] = TestFlow(i, seed)
+		flows[i] = testFlow(i, seed, i%4 == 3)
 	}
 	arrive, serve := pkt.Time(0), pkt.Time(0)
 	for id := range l.packets {
 		arrive += span(l.gap)
 		for ; serve <= arrive; serve += span(l.service) {
+			b.until(serve - 1)
 			b.now = serve
 			b.dequeue()
 		}
+		b.until(arrive)
 		b.now = arrive
 		b.enqueue(randomPacket(rng, uint64(id), arrive, flows[rng.IntN(l.flows)], l))
 	}
@@ -194,23 +262,34 @@ func run(t *testing.T, mk Make, prop Properties, l load, seed uint64) []act {
 }
 
 // drain dequeues until nothing is left. A packet must come out, or be dropped,
-// within a bounded number of calls.
+// within a bounded number of calls; where the scheduler says when, it is asked
+// just before too.
 func (b *bench) drain(from pkt.Time) {
 	b.t.Helper()
 	b.now = max(b.now, from)
-	for idle := 0; len(b.inside) > 0; {
-		if b.dequeue() {
-			idle = 0
-		} else if idle++; idle > 100000 {
-			b.fatalf("liveness: %d packets stay inside", len(b.inside))
+	for len(b.inside) > 0 {
+		if b.dequeue() || b.wake == 0 {
+			b.now = b.now.Add(100 * time.Microsecond)
+			continue
 		}
-		b.now = b.now.Add(100 * time.Microsecond)
+		if b.wake == pkt.Never { // the last were dropped
+			return
+		}
+		if before := b.wake - 1; before > b.now {
+			b.now = before
+			b.dequeue()
+		}
+		b.now = max(b.now+1, b.wake)
 	}
 }
 
 func randomPacket(rng *rand.Rand, id uint64, now pkt.Time, f *pkt.Flow, l load) *pkt.Packet {
 	n := uint32(rng.IntN(1451) + 64)
-	p := &pkt.Packet{ID: id, Arrival: now, Flow: f, Len: n, L3Len: n - 14, Segs: 1, HdrLen: 40, DSField: uint8(l.ect)}
+	p := &pkt.Packet{ID: id, Arrival: now, Flow: f, Len: n, L3Len: n - 14, Segs: 1, HdrLen: 40}
+	p.DSField = uint8(f.ID*37)<<2 | uint8(l.ect) // a flow's DSCP is its own
+	if l.anyDS {
+		p.DSField = uint8(rng.Uint32())
+	}
 	if l.gso {
 		p.Segs = uint16(rng.IntN(44) + 1)
 		p.L3Len = uint32(p.Segs) * 1460
@@ -220,8 +299,10 @@ func randomPacket(rng *rand.Rand, id uint64, now pkt.Time, f *pkt.Flow, l load) 
 }
 
 // TestFlow is the n-th of a family of distinct UDP flows, hashed with seed.
-func TestFlow(n int, seed uint64) *pkt.Flow {
-	k := pkt.FlowKey{Proto: pkt.ProtoUDP, SrcPort: uint16(n), DstPort: uint16(n >> 16)}
+func TestFlow(n int, seed uint64) *pkt.Flow { return testFlow(n, seed, false) }
+
+func testFlow(n int, seed uint64, v6 bool) *pkt.Flow {
+	k := pkt.FlowKey{Proto: pkt.ProtoUDP, SrcPort: uint16(n), DstPort: uint16(n >> 16), V6: v6}
 	k.Src[0], k.Dst[0] = 10, 10
 	return pkt.NewFlow(k, uint32(n), seed)
 }
