@@ -71,13 +71,18 @@ type bucket struct {
 
 const perByte = 1e9
 
-// level is what the bucket holds at now.
-func (b *bucket) level(now pkt.Time) int64 {
-	since := int64(now - b.at)
-	if since > (b.size-b.tokens)/b.rate {
-		return b.size
+// level is what the bucket holds at now. If now is the instant that wait gave,
+// rounded up to a nanosecond, it may hold what came since the packet could have
+// left: that belongs to the next one.
+func (b *bucket) level(now pkt.Time, waited bool) int64 {
+	since, room := int64(now-b.at), b.size-b.tokens
+	if since <= room/b.rate {
+		return b.tokens + since*b.rate
 	}
-	return b.tokens + since*b.rate
+	if over := (room/b.rate+1)*b.rate - room; waited && since == room/b.rate+1 {
+		return b.size + over
+	}
+	return b.size
 }
 
 // wait is how long until the bucket holds cost, given that it now holds level.
@@ -199,11 +204,11 @@ func (q *Qdisc) Dequeue(now pkt.Time) *pkt.Packet {
 		return nil
 	}
 	cost := q.cost(int(p.Len))
-	level := q.full.level(now)
+	level := q.full.level(now, now == q.due)
 	wait := q.full.wait(cost, level)
 	peak := int64(0)
 	if q.peakrate > 0 {
-		peak = q.peak.level(now)
+		peak = q.peak.level(now, now == q.due)
 		wait = max(wait, q.peak.wait(cost, peak))
 	}
 	if wait > 0 {
