@@ -7,7 +7,7 @@ FUZZTIME ?= 10s
 BENCHTIME ?= 1s
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test live race fuzz golden lint cross bench bench-live bench-smoke corpus soak clean
+.PHONY: help build demo test live race fuzz golden lint cross bench bench-live bench-smoke corpus soak soak-live soak-record clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,12 @@ corpus: build ## record traces/corpus anew (needs the live lab, takes a minute)
 
 soak: build ## simulate a synthetic trace of 100 million packets and report the memory
 	@.ci/soak $(BIN)
+
+soak-live: ## schedule live traffic of ever new flows for DURATION seconds (600): memory flat, decisions verified
+	@.ci/soak-live TestLiveSoak $(or $(DURATION),600)
+
+soak-record: ## record, then schedule, a flood of UDP for DURATION seconds (60) each: nothing lost that is not told
+	@.ci/soak-live TestLiveFlood $(or $(DURATION),60)
 
 clean: ## remove what was built
 	rm -rf bin

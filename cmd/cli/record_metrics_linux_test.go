@@ -16,38 +16,6 @@ import (
 	"github.com/uqtool/uq/replay/netns"
 )
 
-// envSender makes the test binary a command for labs: it sends, says so in the
-// directory that it names, and stays until it finds the file "go" there.
-const envSender = "UQ_TEST_SENDER"
-
-func sendForTest(dir string) int {
-	c, err := net.Dial("udp", "10.0.2.2:9")
-	if err != nil {
-		return 1
-	}
-	buf := make([]byte, 1000)
-	for i := range 500 {
-		if i < 10 {
-			time.Sleep(20 * time.Millisecond) // until the neighbours know each other
-		}
-		_, _ = c.Write(buf) // nobody listens there, and says so
-	}
-	if os.WriteFile(filepath.Join(dir, "sent"), nil, 0o666) != nil {
-		return 1
-	}
-	return waitFor(filepath.Join(dir, "go"))
-}
-
-// waitFor waits a minute at most for a file.
-func waitFor(name string) int {
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
-		if _, err := os.Stat(name); err == nil {
-			return 0
-		}
-	}
-	return 1
-}
-
 // freePort is a port of the loopback that nobody has, a moment ago at least.
 func freePort(t *testing.T) string {
 	t.Helper()
@@ -109,7 +77,7 @@ func TestLiveMetrics(t *testing.T) {
 	for _, how := range [][]string{nil, {"--qdisc", "pfifo limit 100", "--link", "rate 5mbit"}} {
 		dir, port := t.TempDir(), freePort(t)
 		args := append([]string{"record", "-o", filepath.Join(dir, "t.zst"), "--lab", "--bottleneck", "none", "--metrics", port, "--json"}, how...)
-		args = append(args, "--", "env", envSender+"="+dir, self)
+		args = append(args, "--", "env", envSender+"=once "+dir, self)
 		type outcome struct {
 			code      int
 			out, errs string
@@ -120,8 +88,8 @@ func TestLiveMetrics(t *testing.T) {
 			o.code, o.out, o.errs = runUq(args...)
 			ended <- o
 		}()
-		if waitFor(filepath.Join(dir, "sent")) != 0 {
-			t.Fatal("nothing was sent")
+		if err := waitFor(filepath.Join(dir, "sent")); err != nil {
+			t.Fatal(err)
 		}
 		got := settled(t, port)
 		if err := os.WriteFile(filepath.Join(dir, "go"), nil, 0o666); err != nil {
