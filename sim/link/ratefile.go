@@ -92,16 +92,17 @@ func (l *RateFile) finish(t pkt.Time, need volume) pkt.Time {
 			start = t
 		}
 		rate, end := l.steps[l.now].rate, l.end(start)
-		if part := product(rate, uint64(end-t)); need.less(part) || need == (volume{}) {
-			if rate > 0 {
-				var q uint64
-				q, l.carry = bits.Div64(need.hi, need.lo, rate)
-				t += pkt.Time(q)
-			}
+		part := product(rate, uint64(end-t))
+		switch {
+		case need == volume{}:
+			l.carry = 0
 			return t
-		} else {
-			need = need.sub(part)
+		case !part.less(need):
+			var q uint64
+			q, l.carry = bits.Div64(need.hi, need.lo, rate)
+			return t + pkt.Time(q)
 		}
+		need = need.sub(part)
 		if t = end; l.now+1 < len(l.steps) {
 			l.now++
 		} else {
@@ -137,21 +138,22 @@ func (l *RateFile) seek(t pkt.Time) (start pkt.Time) {
 
 // skip passes whole periods that need outlasts.
 func (l *RateFile) skip(t pkt.Time, need volume) (pkt.Time, volume) {
-	for !need.less(l.round) && l.round.hi > 0 { // a few times: need.hi is small
+	for l.round.hi > 0 && l.round.less(need) { // a few times: need.hi is small
 		t, need = t+l.period, need.sub(l.round)
 		if t >= pkt.Horizon {
 			return pkt.Horizon, need
 		}
 	}
-	if l.round.hi > 0 || need.less(l.round) {
+	if l.round.hi > 0 || !l.round.less(need) {
 		return t, need
 	}
+	need = need.sub(volume{lo: 1}) // so that the last round is not passed
 	if need.hi >= l.round.lo {
 		return pkt.Horizon, need
 	}
 	n, rest := bits.Div64(need.hi, need.lo, l.round.lo)
 	if hi, span := bits.Mul64(n, uint64(l.period)); hi == 0 && span < uint64(pkt.Horizon-t) {
-		return t + pkt.Time(span), volume{lo: rest}
+		return t + pkt.Time(span), volume{lo: rest}.add(volume{lo: 1})
 	}
 	return pkt.Horizon, need
 }
@@ -196,6 +198,12 @@ func (l *RateFile) load(data []byte) error {
 	case l.peak() == 0:
 		return fmt.Errorf("no rate above 0: nothing would ever be sent")
 	}
+	l.sum()
+	return nil
+}
+
+// sum computes what a period sends.
+func (l *RateFile) sum() {
 	for i, s := range l.steps {
 		end := l.period
 		if i+1 < len(l.steps) {
@@ -205,7 +213,6 @@ func (l *RateFile) load(data []byte) error {
 			l.round = l.round.add(product(s.rate, uint64(end-s.at)))
 		}
 	}
-	return nil
 }
 
 func (l *RateFile) line(text string) error {
