@@ -34,9 +34,13 @@ func Gather(ctx context.Context, o Options) (*Facts, error) {
 	limited, cancel := context.WithTimeout(ctx, gatherLimit)
 	defer cancel()
 	g := gatherer{ctx: limited, quick: o.Quick}
+	f.Host = try[struct{}](&g, probeHost, inHere)
+	if !f.Root {
+		// As the lab does. What fails for want of it is told by what comes next.
+		_ = netns.Ordinary()
+	}
 	f.UserNS = try[struct{}](&g, probeUserNS, inUserOnly)
 	f.NetNS = g.netNS(f.Root)
-	f.Host = try[struct{}](&g, probeHost, inHere)
 	f.Clock = try[Clock](&g, probeClock, inHere)
 	if !o.Quick {
 		f.Timers = try[[]Timer](&g, probeTimers, inHere)

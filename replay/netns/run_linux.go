@@ -82,6 +82,8 @@ func spawnRouter(command string, stdio Stdio) (*exec.Cmd, *pipe, error) {
 		if err == nil {
 			return cmd, p, nil
 		}
+	} else if err := Ordinary(); err != nil {
+		return nil, nil, err
 	}
 	return spawn(command, &syscall.SysProcAttr{
 		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNET,
