@@ -5,6 +5,7 @@ import (
 	"io"
 	"runtime"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -23,7 +24,7 @@ type capture struct {
 	clock  Clock
 	ring   *ring
 	shared *counters
-	limit  uint64 // packets, or 0
+	quota  *quota
 	// shutdown ends the queue's feed.
 	shutdown func()
 	meter    *Meter // or nil
@@ -48,28 +49,51 @@ const maxLatency = int64(60 * time.Second)
 
 func newCapture(q Queue, r *ring, shared *counters, o Options) *capture {
 	return &capture{
-		q: q, clock: o.Clock, ring: r, shared: shared, limit: o.Packets, shutdown: q.Shutdown, meter: o.Meter,
+		q: q, clock: o.Clock, ring: r, shared: shared, quota: &quota{limit: o.Packets}, shutdown: q.Shutdown, meter: o.Meter,
 		verdicts: make([]nfq.Verdict, 0, nfq.BatchSize),
 		latency:  hdrhistogram.New(1, maxLatency, 3),
 		batches:  hdrhistogram.New(1, nfq.BatchSize, 3),
 	}
 }
 
-// run serves the queue until it ends, and closes the ring towards the writer.
-// It has the thread for itself.
-func (c *capture) run() error {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	defer close(c.ring.full)
+// quota is how many packets captures may take together. The zero quota has no
+// limit.
+type quota struct {
+	limit uint64
+	taken atomic.Uint64
+}
+
+// take says how many of n packets are within the limit.
+func (q *quota) take(n int) int {
+	if q.limit == 0 {
+		return n
+	}
+	beyond := int64(q.taken.Add(uint64(n)) - q.limit)
+	return int(max(int64(n)-max(beyond, 0), 0))
+}
+
+func (q *quota) reached() bool { return q.limit > 0 && q.taken.Load() >= q.limit }
+
+// run serves the queue until it ends. It has the thread for itself, which tune
+// prepares.
+func (c *capture) run(tune func() error) error {
+	runtime.LockOSThread() // for good: a tuned thread is no use to others
+	if err := tune(); err != nil {
+		c.failed = true
+		return err
+	}
 	for {
 		batch, err := c.q.Receive(c.timeout())
+		c.ring.idle.Store(false)
 		now := c.clock.Now()
 		if sendErr := c.serve(batch, now); err == nil {
 			err = sendErr
 		}
 		c.shared.set(c.count)
+		c.ring.idle.Store(c.open == nil && len(c.settling) == 0)
 		if err != nil {
 			c.finish(now)
+			c.ring.idle.Store(true)
 			if errors.Is(err, io.EOF) {
 				return nil
 			}
@@ -93,20 +117,20 @@ func (c *capture) timeout() time.Duration {
 	return max(c.opened.Add(blockAge).Sub(c.clock.Now()), 0)
 }
 
-// serve gives a batch its verdicts and notes what there is to note.
+// serve gives a batch its verdicts and then notes what there is to note.
 func (c *capture) serve(b nfq.Batch, now pkt.Time) error {
+	err := c.accept(b.Packets)
+	done := c.clock.Now()
 	c.rounds.Advance(b)
 	for _, r := range b.Gone {
 		c.markLost(r.ID)
 	}
 	if c.open != nil && (now.Sub(c.opened) >= blockAge || !c.open.room(len(b.Packets))) {
-		c.retire()
+		c.retire(now)
 	}
 	c.settle()
 	c.received += uint64(len(b.Packets))
 	c.meter.Arrived(len(b.Packets))
-	err := c.accept(b.Packets)
-	done := c.clock.Now()
 	if b.Loss.Any() {
 		c.count.Add(b.Loss)
 		c.untold.Add(b.Loss)
@@ -143,10 +167,7 @@ func (c *capture) accept(ps []nfq.Packet) error {
 // take copies the packets of a batch into the open block, or counts them where
 // the ring is full.
 func (c *capture) take(ps []nfq.Packet, now, done pkt.Time) {
-	if c.limit > 0 {
-		left := c.limit - c.count.Packets
-		ps = ps[:min(uint64(len(ps)), left)]
-	}
+	ps = ps[:c.quota.take(len(ps))]
 	c.count.Packets += uint64(len(ps))
 	for i := range ps {
 		c.count.Bytes += uint64(ps[i].Len)
@@ -160,12 +181,10 @@ func (c *capture) take(ps []nfq.Packet, now, done pkt.Time) {
 		c.overrun += uint64(len(ps))
 		c.count.Losses.Records += uint64(len(ps))
 	}
-	if c.limitReached() {
+	if c.quota.reached() {
 		c.shutdown()
 	}
 }
-
-func (c *capture) limitReached() bool { return c.limit > 0 && c.count.Packets >= c.limit }
 
 // ready makes sure that there is an open block, or says that there cannot be.
 func (c *capture) ready(now pkt.Time) bool {
@@ -193,8 +212,9 @@ func (c *capture) markLost(id uint32) {
 	}
 }
 
-// retire closes the open block.
-func (c *capture) retire() {
+// retire closes the open block; what follows it is not before now.
+func (c *capture) retire(now pkt.Time) {
+	c.open.until = now
 	c.settling = append(c.settling, c.open)
 	c.open = nil
 }
@@ -208,7 +228,7 @@ func (c *capture) settle() {
 		if b := c.settling[n]; b.round >= c.rounds.Now() && len(c.settling)-n <= cap(c.ring.full)/2 {
 			break
 		}
-		c.ring.full <- c.settling[n]
+		c.handOver(c.settling[n])
 	}
 	c.settling = slices.Delete(c.settling, 0, n)
 }
@@ -220,13 +240,15 @@ func (c *capture) finish(now pkt.Time) {
 		c.ready(now)
 	}
 	if c.open != nil {
-		c.retire()
+		c.retire(now)
 	}
 	for _, b := range c.settling {
-		c.ring.full <- b
+		c.handOver(b)
 	}
 	c.settling = nil
 }
+
+func (c *capture) handOver(b *block) { c.ring.full <- b }
 
 // noteOverrun writes down the records dropped so far, once there is room.
 func (c *capture) noteOverrun(now pkt.Time) {

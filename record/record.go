@@ -1,9 +1,12 @@
 // Package record is the capture loop: it takes packets from an NFQUEUE, lets
 // every one of them pass at once, and writes down what it saw.
 //
-//	queue ──► capture (one thread) ──► ring of blocks ──► write (decode, traces.Writer)
+//	queue ──► capture (one thread) ──► ring of blocks ──► write (merge, decode, traces.Writer)
 //	  ▲           │ verdicts               bounded
 //	  └───────────┘
+//
+// There may be several queues, each with a capture and a ring of its own; the
+// trace is one, in order of time.
 //
 // Packets come first. They get their verdicts before anything else happens to
 // them, and where the disk is too slow or full it is records that are dropped,
@@ -53,6 +56,9 @@ type Options struct {
 	Meter *Meter
 	// Witness tells of losses that nothing else does.
 	Witness Witness
+	// Thread, if not nil, is called in the thread that serves the i-th queue
+	// before it starts.
+	Thread func(i int) error
 }
 
 // Run records from q to w until ctx is done, the packet limit is reached or
@@ -63,36 +69,42 @@ type Options struct {
 // A trace that cannot be written does not end the recording: the error is kept
 // and returned at the end. The Summary is complete in any case.
 func Run(ctx context.Context, q Queue, w *traces.Writer, o Options) (Summary, error) {
+	return RunAll(ctx, []Queue{q}, w, o)
+}
+
+// RunAll is Run over several queues, each of which has a thread of its own. The
+// trace has the packets of all in the order of their times of arrival, and
+// those of one queue in their order there; of equal times the queue that comes
+// first in qs comes first. One queue's error ends all.
+func RunAll(ctx context.Context, qs []Queue, w *traces.Writer, o Options) (Summary, error) {
 	if o.CopyRange <= 0 {
 		o.CopyRange = nfq.DefaultCopyRange
 	}
 	if o.Buffer <= 0 {
 		o.Buffer = DefaultBuffer
 	}
-	shared := &counters{}
-	ring := newRing(o.Buffer, o.CopyRange)
 	g := NewLedger(w, o.Clock, o.Witness)
-	c := newCapture(q, ring, shared, o)
-	c.shutdown = func() { g.Stop(q) }
-	wr := newWriter(g, ring, shared, o)
+	all := newCaptures(qs, g, o)
+	wr := newWriter(g, all.rings, all.shared, o)
 	written := make(chan struct{})
 	go func() {
 		defer close(written)
 		wr.run()
 	}()
 
-	release := g.StopWith(ctx, q)
-	captureErr := c.run()
+	release := g.StopWith(ctx, all)
+	captureErr := all.run()
 	release()
 	<-written
 
+	c := all.sum()
 	why := Why(ctx, captureErr)
-	if captureErr == nil && c.limitReached() {
-		why = fmt.Sprintf("limit of %d packets", c.limit)
+	if captureErr == nil && c.quota.reached() {
+		why = fmt.Sprintf("limit of %d packets", c.quota.limit)
 	}
 	wr.rest(c.overrun, c.untold)
 	wr.close(why, captureErr == nil, c.received)
-	return summarize(c, wr, why), errors.Join(captureErr, g.Failure(shared.get().Losses))
+	return summarize(c, wr, why), errors.Join(captureErr, g.Failure(wr.shared.get().Losses))
 }
 
 // Why words the reason of a run's end: its error, or the cause of ctx.

@@ -289,9 +289,10 @@ func BenchmarkCapture(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	ring := newRing(DefaultBuffer, o.CopyRange)
+	rings := newRings(1, DefaultBuffer, o.CopyRange)
+	ring := rings[0]
 	c := newCapture(nullQueue{}, ring, &counters{}, o)
-	wr := newWriter(NewLedger(tw, o.Clock, Witness{}), ring, c.shared, o)
+	wr := newWriter(NewLedger(tw, o.Clock, Witness{}), rings, tally{c.shared}, o)
 	batch := nfq.Batch{Packets: udpPackets(nfq.BatchSize)}
 	b.Run("capture", func(b *testing.B) {
 		b.ReportAllocs()

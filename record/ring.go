@@ -1,6 +1,8 @@
 package record
 
 import (
+	"sync/atomic"
+
 	"github.com/uqtool/uq/record/nfq"
 	"github.com/uqtool/uq/sim/pkt"
 	"github.com/uqtool/uq/traces"
@@ -44,7 +46,9 @@ type block struct {
 	entries []entry
 	bytes   []byte
 	events  []placedEvent
-	round   uint64 // in which its last verdicts were sent
+	round   uint64   // in which its last verdicts were sent
+	until   pkt.Time // what comes after it is not earlier than that
+	ring    *ring    // it belongs to
 }
 
 func (b *block) reset() {
@@ -85,23 +89,45 @@ func (b *block) markLost(id uint32) bool {
 	return false
 }
 
-// ring hands blocks from the capture to the writer and back. Their number is
-// fixed.
+// ring hands blocks from a capture to the writer and back. Their number is
+// fixed. Rings may share the channel to the writer.
 type ring struct {
 	free, full chan *block
 	snap       int
+	queue      int // its place among the rings that share full
+	// idle says that the capture holds no block, and has read no clock for one
+	// to come: see merge.
+	idle atomic.Bool
 }
 
-func newRing(packets, copyRange int) *ring {
+// newRing makes the ring of one queue.
+func newRing(packets, copyRange int) *ring { return newRings(1, packets, copyRange)[0] }
+
+// minBlocks is the fewest blocks of one of several rings: while one waits for
+// what the others hold, packets come on.
+const minBlocks = 16
+
+// newRings makes rings for so many queues, of so many packets in all.
+func newRings(queues, packets, copyRange int) []*ring {
 	n := max((packets+blockPackets-1)/blockPackets, 2)
-	r := &ring{free: make(chan *block, n), full: make(chan *block, n), snap: min(copyRange, maxSnap)}
-	for range n {
-		r.free <- &block{
-			entries: make([]entry, 0, blockPackets),
-			bytes:   make([]byte, 0, blockPackets*r.snap),
-		}
+	if queues > 1 {
+		n = max(n/queues, minBlocks)
 	}
-	return r
+	full := make(chan *block, n*queues)
+	rings := make([]*ring, queues)
+	for i := range rings {
+		r := &ring{free: make(chan *block, n), full: full, snap: min(copyRange, maxSnap), queue: i}
+		r.idle.Store(true)
+		for range n {
+			r.free <- &block{
+				entries: make([]entry, 0, blockPackets),
+				bytes:   make([]byte, 0, blockPackets*r.snap),
+				ring:    r,
+			}
+		}
+		rings[i] = r
+	}
+	return rings
 }
 
 // take returns an empty block, or nil if all are waiting to be written.

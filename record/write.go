@@ -15,30 +15,35 @@ const tickEvery = 250 * time.Millisecond
 // writer is the side that decodes and writes.
 type writer struct {
 	*Ledger
-	ring     *ring
-	shared   *counters
+	full     <-chan *block
+	merge    *merge
+	shared   tally
 	dec      *decode.Decoder
 	rec      traces.Record
 	progress func(Progress)
 }
 
-func newWriter(g *Ledger, r *ring, shared *counters, o Options) *writer {
-	return &writer{Ledger: g, ring: r, shared: shared, dec: decode.New(o.MTU), progress: o.Progress}
+func newWriter(g *Ledger, rings []*ring, shared tally, o Options) *writer {
+	wr := &writer{Ledger: g, full: rings[0].full, shared: shared, dec: decode.New(o.MTU), progress: o.Progress}
+	wr.merge = newMerge(rings, o.Clock, wr)
+	return wr
 }
 
-// run writes blocks until the capture closes the ring.
+// run writes blocks until the captures have ended and their channel is closed.
 func (wr *writer) run() {
 	tick := time.NewTicker(tickEvery)
 	defer tick.Stop()
 	for {
 		select {
-		case b, ok := <-wr.ring.full:
+		case b, ok := <-wr.full:
 			if !ok {
+				wr.merge.rest()
 				return
 			}
-			wr.block(b)
-			wr.ring.free <- b
+			wr.merge.add(b)
+			wr.merge.write()
 		case <-tick.C:
+			wr.merge.write()
 			wr.tick()
 		}
 	}
@@ -50,21 +55,6 @@ func (wr *writer) tick() {
 	wr.Tick()
 	if wr.progress != nil {
 		wr.progress(wr.report())
-	}
-}
-
-// block writes the packets and events of b in order.
-func (wr *writer) block(b *block) {
-	ev := b.events
-	for i := range b.entries {
-		for len(ev) > 0 && ev[0].at <= i {
-			wr.Event(ev[0].Event)
-			ev = ev[1:]
-		}
-		wr.packet(b, &b.entries[i])
-	}
-	for _, e := range ev {
-		wr.Event(e.Event)
 	}
 }
 

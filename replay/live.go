@@ -13,6 +13,7 @@ import (
 	"github.com/uqtool/uq/record"
 	"github.com/uqtool/uq/record/decode"
 	"github.com/uqtool/uq/record/nfq"
+	"github.com/uqtool/uq/record/thread"
 	"github.com/uqtool/uq/sim/egress"
 	"github.com/uqtool/uq/sim/pkt"
 	"github.com/uqtool/uq/sim/report"
@@ -176,6 +177,7 @@ func (l *Live) Run(ctx context.Context, w *traces.Writer) (Result, error) {
 }
 
 func (l *Live) loop() error {
+	defer thread.Reserve()()
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	if l.opt.Thread != nil {

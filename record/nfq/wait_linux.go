@@ -19,8 +19,6 @@ import (
 // contend for processors, packets gather while others run, so that batches grow.
 type waiter struct {
 	budget time.Duration // of polling
-	// procs is how many goroutines run at once; see sleep.
-	procs int64
 	// quick says that the last packet came within the budget.
 	quick bool
 	idle  time.Time // since when nothing has come; zero while something does
@@ -34,7 +32,7 @@ type waiter struct {
 }
 
 func newWaiter(budget time.Duration) waiter {
-	return waiter{budget: max(budget, 0), procs: int64(runtime.GOMAXPROCS(0)), quick: true}
+	return waiter{budget: max(budget, 0), quick: true}
 }
 
 // begin starts a Receive that may take so long.
@@ -91,7 +89,7 @@ func (w *waiter) sleep(fd, wake int, timeout time.Duration) error {
 		ts = &w.ts
 	}
 	var errno unix.Errno
-	if asleep.Add(1) < w.procs {
+	if asleep.Add(1) < int64(runtime.GOMAXPROCS(0)) {
 		_, _, errno = unix.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&w.poll[0])),
 			uintptr(len(w.poll)), uintptr(unsafe.Pointer(ts)), 0, 0, 0)
 	} else {
