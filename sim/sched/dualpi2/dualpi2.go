@@ -228,8 +228,11 @@ func (d *Qdisc) mustDrop(p *pkt.Packet, low bool) bool {
 	return false
 }
 
-// squared hits with prob².
-func (d *Qdisc) squared(prob uint32) bool { return d.roll(prob) && d.roll(prob) }
+// squared hits with prob²: two draws must.
+func (d *Qdisc) squared(prob uint32) bool {
+	first := d.roll(prob)
+	return first && d.roll(prob)
+}
 
 func (d *Qdisc) roll(prob uint32) bool { return d.rng.Uint32() <= prob }
 
