@@ -17,6 +17,7 @@ type Qdisc struct {
 
 	tinOf          [64]uint8 // by DSCP
 	srcKey, dstKey hashKey
+	parts          parts
 
 	tins     []*tin
 	turn     int // tin, where there is no shaper
@@ -50,7 +51,7 @@ func newQdisc(words []string, env sched.Env) (*Qdisc, error) {
 		return nil, err
 	}
 	q.srcKey, q.dstKey = newHashKey(q.rng), newHashKey(q.rng)
-	q.tinOf = q.mode.table()
+	q.tinOf, q.parts = q.mode.table(), newParts()
 	for i := range q.mode.tins {
 		t := &tin{}
 		for j := range t.flows {

@@ -30,6 +30,7 @@ type flow struct {
 	vars       cobalt.Vars
 	bytes      int
 	deficit    int
+	carry      uint16 // of the last quantum, in 1/65536 byte
 	place      uint16 // in the overflow heap, plus 1; 0 for not in it
 	number     uint16 // in order of tins and their queues
 	src, dst   uint16 // slots of its hosts

@@ -56,9 +56,8 @@ func (q *Qdisc) countHosts(t *tin, f *flow, n int) {
 	}
 }
 
-// quantumOf is f's quantum, in bytes: the tin's, divided by the bulk flows of
-// the busier of its hosts. A random fraction is added before it is rounded down,
-// so that small shares come out right on average.
+// quantumOf is f's next quantum, in bytes: the tin's, divided by the bulk flows
+// of the busier of its hosts. What rounding cuts off is carried to the next.
 func (q *Qdisc) quantumOf(t *tin, f *flow) int {
 	load := uint32(1)
 	if q.isolation.fairSrc {
@@ -67,5 +66,21 @@ func (q *Qdisc) quantumOf(t *tin, f *flow) int {
 	if q.isolation.fairDst {
 		load = max(load, uint32(t.dst.bulk[f.dst]))
 	}
-	return int((uint32(t.flowQuantum)*(65535/load) + q.rng.Uint32()>>16) >> 16)
+	if load == 1 {
+		return t.flowQuantum
+	}
+	n := uint32(uint64(t.flowQuantum)*uint64(q.parts[load])>>16) + uint32(f.carry)
+	f.carry = uint16(n)
+	return int(n >> 16)
+}
+
+// parts is 1/n in Q0.32 for a host with n flows, n above 1: a refill divides too
+// often to do it.
+type parts [queues + 1]uint32
+
+func newParts() (p parts) {
+	for n := uint64(2); n <= queues; n++ {
+		p[n] = uint32((1<<32 + n - 1) / n)
+	}
+	return p
 }

@@ -193,7 +193,7 @@ func (o *options) Options() []tc.Field {
 		either("ingress", o.ingress, "ingress", ""),
 		o.ackFilter.field(),
 		either("split_gso", o.splitGSO, "split-gso", "no-split-gso"),
-		us("rtt", o.rtt),
+		rttField(o.rtt),
 	}
 	if o.bandwidth > 0 {
 		fields[0] = rateField("bandwidth", o.bandwidth)
@@ -208,6 +208,15 @@ func (o *options) Options() []tc.Field {
 		f.Text = ""
 	}
 	return append(fields, f)
+}
+
+// rttField prints whole seconds where tc would print 1e+03s.
+func rttField(d time.Duration) tc.Field {
+	f := us("rtt", d)
+	if d >= 1000*time.Second {
+		f.Text = fmt.Sprintf("%ds", d/time.Second)
+	}
+	return f
 }
 
 // word is an option printed as a word of its own, left out while off.
