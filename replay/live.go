@@ -93,6 +93,7 @@ type Live struct {
 	pool  pkt.Pool
 	dec   *decode.Decoder
 	flows map[pkt.FlowKey]*pkt.Flow
+	last  *pkt.Flow // of flows, met last: packets of a flow come in trains
 	held  held
 	out   []nfq.Verdict
 	sent  []uint64 // ids of the packets in out
@@ -186,18 +187,7 @@ func (l *Live) loop() error {
 		}
 	}
 	for {
-		b, err := l.q.Receive(l.timeout())
-		now := l.opt.Clock.Now()
-		l.round.Advance(b)
-		l.settle(b, now)
-		l.opt.Meter.Arrived(len(b.Packets))
-		for i := range b.Packets {
-			l.arrive(&b.Packets[i], now)
-		}
-		l.port.Advance(now)
-		if sendErr := l.send(); err == nil {
-			err = sendErr
-		}
+		now, err := l.step()
 		if errors.Is(err, io.EOF) && l.draining(now) {
 			continue
 		}
@@ -212,6 +202,24 @@ func (l *Live) loop() error {
 			l.log.ledger.Stop(l.q)
 		}
 	}
+}
+
+// step is one turn of the loop: packets come, verdicts go, and only then is
+// anything written down.
+func (l *Live) step() (pkt.Time, error) {
+	b, err := l.q.Receive(l.timeout())
+	now := l.opt.Clock.Now()
+	l.round.Advance(b)
+	l.opt.Meter.Arrived(len(b.Packets))
+	for i := range b.Packets {
+		l.arrive(&b.Packets[i], now)
+	}
+	l.port.Advance(now)
+	if sendErr := l.send(); err == nil {
+		err = sendErr
+	}
+	l.settle(b, now)
+	return now, err
 }
 
 func (l *Live) limitReached() bool { return l.opt.Packets > 0 && l.arrivals >= l.opt.Packets }
@@ -290,7 +298,11 @@ func (l *Live) arrive(p *nfq.Packet, now pkt.Time) {
 // flow is the port's flow of a key: the same as a traces.Source makes of the
 // records, which numbers them in the same order.
 func (l *Live) flow(k *pkt.FlowKey) *pkt.Flow {
+	if l.last != nil && l.last.FlowKey == *k {
+		return l.last
+	}
 	if f := l.flows[*k]; f != nil {
+		l.last = f
 		return f
 	}
 	if len(l.flows) >= traces.MaxFlows {

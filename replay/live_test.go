@@ -24,14 +24,14 @@ import (
 
 // traffic makes packets of a few flows as the kernel hands them over.
 type traffic struct {
-	t   *testing.T
+	t   testing.TB
 	rng *rand.Rand
 	b   decode.Builder
 	ect uint8
 	gso bool
 }
 
-func newTraffic(t *testing.T, seed uint64) *traffic {
+func newTraffic(t testing.TB, seed uint64) *traffic {
 	return &traffic{t: t, rng: rand.New(rand.NewPCG(seed, 1))}
 }
 
