@@ -1,0 +1,355 @@
+package fqpie
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/uqtool/uq/sim/pkt"
+	"github.com/uqtool/uq/sim/sched"
+	"github.com/uqtool/uq/sim/sched/pie"
+	"github.com/uqtool/uq/sim/tc"
+)
+
+const ms = time.Millisecond
+
+// rig is a qdisc with what became of its packets.
+type rig struct {
+	*Qdisc
+	id      uint64
+	dropped []*pkt.Packet
+	reasons []pkt.Reason
+}
+
+func newRig(t testing.TB, words string) *rig {
+	t.Helper()
+	r := &rig{}
+	f, err := newQdisc(strings.Fields(words), sched.Env{MTU: 1514, Seed: 1, Name: "fq_pie", Drop: func(_ pkt.Time, p *pkt.Packet, why pkt.Reason) {
+		r.dropped, r.reasons = append(r.dropped, p), append(r.reasons, why)
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Qdisc = f
+	return r
+}
+
+// flowIn is a flow in the given bucket.
+func (r *rig) flowIn(bucket int) *pkt.Flow {
+	return &pkt.Flow{ID: uint32(bucket), Hash: uint32(uint64(bucket)<<32/uint64(r.nflows)) + 1}
+}
+
+func (r *rig) add(now time.Duration, fl *pkt.Flow, n, length int, e pkt.ECN) {
+	for range n {
+		r.Enqueue(pkt.Time(now), &pkt.Packet{ID: r.id, Arrival: pkt.Time(now), Flow: fl, Len: uint32(length), Segs: 1, DSField: uint8(e)})
+		r.id++
+	}
+}
+
+// TestDeficits walks through ns-3's deficit example, which fq_pie's service
+// shares with fq_codel's: quantum 90, 120-byte packets of two flows.
+func TestDeficits(t *testing.T) {
+	r := newRig(t, "quantum 90")
+	f1, f2 := r.flowIn(0), r.flowIn(512)
+	enq := func(fl *pkt.Flow, n int) string { r.add(0, fl, n, 120, 0); return "" }
+	deq := func() string {
+		if p := r.Dequeue(0); p != nil {
+			return fmt.Sprint(p.Flow.ID)
+		}
+		return "none"
+	}
+	where := func(fl *flow) string {
+		for x := r.newFlows.head; x != nil; x = x.next {
+			if x == fl {
+				return "new"
+			}
+		}
+		for x := r.oldFlows.head; x != nil; x = x.next {
+			if x == fl {
+				return "old"
+			}
+		}
+		return "inactive"
+	}
+	for i, s := range []struct {
+		do         func() string
+		what, want string
+	}{
+		{func() string { return enq(f1, 1) }, "", "90 new, 0 inactive"},
+		{deq, "0", "-30 new, 0 inactive"},
+		{func() string { enq(f1, 2); return enq(f2, 2) }, "", "-30 new, 90 new"},
+		{deq, "512", "60 old, -30 new"},
+		{deq, "0", "-60 old, 60 old"},
+		{deq, "512", "30 old, -60 old"},
+		{deq, "0", "-90 old, 30 old"},
+		{deq, "none", "90 inactive, 30 inactive"},
+	} {
+		got := s.do()
+		state := fmt.Sprintf("%d %s, %d %s", r.flows[0].deficit, where(&r.flows[0]), r.flows[512].deficit, where(&r.flows[512]))
+		if got != s.what || state != s.want {
+			t.Fatalf("step %d: %q and %q, want %q and %q", i, got, state, s.what, s.want)
+		}
+	}
+}
+
+// TestShares checks that backlogged flows of different packet size get the same
+// bytes within a quantum and a packet.
+func TestShares(t *testing.T) {
+	r := newRig(t, "limit 100000")
+	lengths := []int{100, 700, 1514}
+	for i, l := range lengths {
+		r.add(0, r.flowIn(i), 1000000/l, l, 0)
+	}
+	var bytes [3]int
+	for sum := 0; sum < 1500000; {
+		p := r.Dequeue(0)
+		bytes[p.Flow.ID] += int(p.Len)
+		sum += int(p.Len)
+	}
+	for i := range bytes {
+		if d := bytes[i] - 500000; d > 2*1514 || d < -2*1514 {
+			t.Errorf("flow of %d-byte packets got %d bytes of 500000", lengths[i], bytes[i])
+		}
+	}
+}
+
+// TestOwnProbability checks that a flow is judged by its own delay and backlog.
+func TestOwnProbability(t *testing.T) {
+	r := newRig(t, "")
+	slow, quick := r.flowIn(1), r.flowIn(2)
+	r.add(0, slow, 100, 1000, 0)
+	for at := 10 * ms; at < 2*time.Second; at += 20 * ms {
+		r.add(at, quick, 1, 200, 0)
+		r.Dequeue(pkt.Time(at))
+		r.Dequeue(pkt.Time(at))
+	}
+	fast, late := &r.flows[2], &r.flows[1]
+	if late.vars.Prob < pie.MaxProb/10 || fast.vars.Prob != 0 {
+		t.Errorf("the slow flow's probability is %d, the quick one's %d", late.vars.Prob, fast.vars.Prob)
+	}
+	for _, p := range r.dropped {
+		if p.Flow == quick {
+			t.Fatal("a packet of the quick flow was dropped")
+		}
+	}
+}
+
+// TestFirings checks when each flow updates: all at once up to 2048 flows, then
+// 2048 a firing, a timer tick apart, and the next round tupdate after the last.
+func TestFirings(t *testing.T) {
+	for _, c := range []struct {
+		words       string
+		flow        int
+		first, next time.Duration
+	}{
+		{"", 0, 500 * ms, 515 * ms},
+		{"", 1023, 500 * ms, 515 * ms},
+		{"flows 2048", 2047, 500 * ms, 515 * ms},
+		{"flows 2049", 2047, 500 * ms, 516 * ms},
+		{"flows 2049", 2048, 501 * ms, 517 * ms},
+		{"flows 65536 tupdate 10ms", 65535, 531 * ms, 572 * ms},
+	} {
+		r := newRig(t, c.words)
+		fl := &r.flows[c.flow]
+		r.update(fl, pkt.Time(c.first-1))
+		if fl.due != pkt.Time(c.first) {
+			t.Errorf("%q: flow %d updates first at %v, want %v", c.words, c.flow, fl.due, c.first)
+		}
+		r.update(fl, pkt.Time(c.first))
+		if fl.due != pkt.Time(c.next) {
+			t.Errorf("%q: flow %d updates then at %v, want %v", c.words, c.flow, fl.due, c.next)
+		}
+	}
+}
+
+// TestLateUpdates checks that it does not matter when a flow is brought up to
+// date: a qdisc whose flows are all updated each millisecond decides the same.
+func TestLateUpdates(t *testing.T) {
+	play := func(eager bool) string {
+		r, log := newRig(t, "flows 16 target 2ms ecn"), ""
+		rng := uint64(1)
+		draw := func(n uint64) uint64 { rng = rng*6364136223846793005 + 1442695040888963407; return rng >> 33 % n }
+		for at := time.Duration(0); at < 4*time.Second; at += time.Duration(draw(2e6)) {
+			if eager {
+				for i := range r.flows {
+					r.update(&r.flows[i], pkt.Time(at))
+				}
+			}
+			if draw(100) < 55 {
+				r.add(at, r.flowIn(int(draw(8))), 1, int(100+draw(1400)), pkt.ECN(draw(4)))
+			} else if p := r.Dequeue(pkt.Time(at)); p != nil {
+				log += fmt.Sprintln(p.ID, p.Mark)
+			}
+			if draw(500) == 0 {
+				at += time.Duration(draw(5e8))
+			}
+		}
+		for i, p := range r.dropped {
+			log += fmt.Sprintln("drop", p.ID, r.reasons[i])
+		}
+		return log
+	}
+	lazy, eager := play(false), play(true)
+	if lazy != eager {
+		t.Error("decisions differ")
+	}
+	if strings.Count(lazy, "drop") < 20 || strings.Count(lazy, "aqm") < 40 {
+		t.Errorf("too little happened to tell: %d drops", strings.Count(lazy, "drop"))
+	}
+}
+
+// TestMemory checks what memory_limit counts, and that it drops nothing.
+func TestMemory(t *testing.T) {
+	size := (&pkt.Packet{Len: 1000}).TrueSize()
+	r := newRig(t, fmt.Sprintf("memory_limit %d", 2*size))
+	r.add(0, r.flowIn(0), 6, 1000, 0) // over by more than its own: the fifth finds 4 sizes, the sixth 5
+	if r.overmemory != 2 || len(r.dropped) != 0 || r.memory != 6*size {
+		t.Errorf("%d over memory, %d dropped, %d used", r.overmemory, len(r.dropped), r.memory)
+	}
+}
+
+// TestECNProb checks up to which probability packets are marked.
+func TestECNProb(t *testing.T) {
+	for words, limit := range map[string]uint64{"ecn": 10, "ecn ecn_prob 50": 50, "ecn ecn_prob 99": 99, "ecn ecn_prob 0": 10} {
+		r := newRig(t, words)
+		if want := uint64(pie.MaxProb) / 100 * limit; r.par.ECNProb != want || !r.par.ECN {
+			t.Errorf("%q: marks up to %d, want %d", words, r.par.ECNProb, want)
+		}
+	}
+	if newRig(t, "").par.ECN {
+		t.Error("ecn is on")
+	}
+}
+
+// TestSteadyState has three flows that do not respond, two of them above their
+// share of the link, and checks that the two are held to target and the third
+// loses nothing.
+func TestSteadyState(t *testing.T) {
+	r := newRig(t, "")
+	const service = 1200 * time.Microsecond
+	const share = service * 12 / 5 // what the third leaves, halved
+	gaps := []time.Duration{share * 100 / 110, share * 100 / 125, service * 6}
+	next := []time.Duration{0, 0, 0}
+	var sum [3]time.Duration
+	var n [3]float64
+	for now := time.Duration(0); now < 120*time.Second; now += service {
+		for i := range gaps {
+			for ; next[i] <= now; next[i] += gaps[i] {
+				r.add(next[i], r.flowIn(i), 1, 1500, 0)
+			}
+		}
+		if p := r.Dequeue(pkt.Time(now)); p != nil && now > 40*time.Second {
+			sum[p.Flow.ID] += p.Sojourn(pkt.Time(now))
+			n[p.Flow.ID]++
+		}
+	}
+	for i := range 2 {
+		if mean := sum[i].Seconds() * 1e3 / n[i]; math.Abs(mean-15) > 1 {
+			t.Errorf("flow %d: mean delay %.2f ms, want 15", i, mean)
+		}
+	}
+	if mean := sum[2].Seconds() * 1e3 / n[2]; mean > 5 {
+		t.Errorf("the sparse flow: mean delay %.2f ms", mean)
+	}
+	for _, p := range r.dropped {
+		if p.Flow.ID == 2 {
+			t.Fatal("the sparse flow lost a packet")
+		}
+	}
+}
+
+// TestOptions checks values and spellings.
+func TestOptions(t *testing.T) {
+	const def = "fq_pie limit 10240p flows 1024 target 15ms tupdate 15ms alpha 2 beta 20 quantum 1514b memory_limit 32Mb ecn_prob 10"
+	for words, want := range map[string]string{
+		"": def,
+		"limit 0 flows 0 target 0 tupdate 0 alpha 0 beta 0 quantum 0 memory_limit 0 ecn_prob 0": def,
+		"ecn noecn bytemode nobytemode dq_rate_estimator no_dq_rate_estimator":                  def,
+		"limit 7p flows 65536 quantum 1mb":                                                      "fq_pie limit 7p flows 65536 target 15ms tupdate 15ms alpha 2 beta 20 quantum 1Mb memory_limit 32Mb ecn_prob 10",
+		"target 20us tupdate 1.5s":                                                              "fq_pie limit 10240p flows 1024 target 19us tupdate 1.5s alpha 2 beta 20 quantum 1514b memory_limit 32Mb ecn_prob 10",
+		"ecn bytemode dq_rate_estimator":                                                        def + " ecn bytemode dq_rate_estimator",
+	} {
+		if line := tc.Line("fq_pie", newRig(t, words).Options()); line != want {
+			t.Errorf("%q prints %q, want %q", words, line, want)
+		}
+	}
+	for _, words := range []string{"flows 65537", "quantum 1048577", "ecn_prob 100", "alpha 33", "beta 33", "limit x", "target 5", "tupdate 2000s", "ecn_prob", "nodq"} {
+		if _, err := newQdisc(strings.Fields(words), sched.Env{MTU: 1514}); err == nil {
+			t.Errorf("%q was accepted", words)
+		}
+	}
+}
+
+// FuzzOptions checks that no words panic, and that the printed line is read
+// again as the same.
+func FuzzOptions(f *testing.F) {
+	for _, s := range []string{"", "limit 5 flows 3", "target 20ms tupdate 1us alpha 3 beta 4", "ecn ecn_prob 5 bytemode", "no_dq_rate_estimator quantum 1k"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		q, err := newQdisc(strings.Fields(s), sched.Env{MTU: 1514, Drop: func(pkt.Time, *pkt.Packet, pkt.Reason) {}})
+		if err != nil {
+			return
+		}
+		line := tc.Line("fq_pie", q.Options())
+		if _, err := newQdisc(strings.Fields(line)[1:], sched.Env{MTU: 1514}); err != nil {
+			t.Errorf("%q prints %q: %v", s, line, err)
+		}
+		for _, at := range []pkt.Time{0, 1e6, 1e9, 1e15} {
+			for range 4 {
+				q.Enqueue(at, &pkt.Packet{Arrival: at, Len: 1514, Flow: &pkt.Flow{Hash: uint32(at)}})
+			}
+			q.Dequeue(at)
+		}
+	})
+}
+
+// TestAllocations checks that packets cost none.
+func TestAllocations(t *testing.T) {
+	if n := testing.AllocsPerRun(5000, newLoop(t).pass); n != 0 {
+		t.Errorf("%v allocations a packet", n)
+	}
+}
+
+// loop passes packets of 40 flows through a queue of a hundred.
+type loop struct {
+	r     *rig
+	ring  []pkt.Packet
+	flows []*pkt.Flow
+	now   pkt.Time
+	i     int
+}
+
+func newLoop(t testing.TB) *loop {
+	l := &loop{r: newRig(t, ""), ring: make([]pkt.Packet, 512)}
+	l.r.drop = func(pkt.Time, *pkt.Packet, pkt.Reason) {}
+	for i := range 40 {
+		l.flows = append(l.flows, l.r.flowIn(i*25))
+	}
+	for range 200 {
+		l.pass()
+	}
+	return l
+}
+
+func (l *loop) pass() {
+	p := &l.ring[l.i%len(l.ring)]
+	*p = pkt.Packet{Arrival: l.now, Len: 1514, Flow: l.flows[l.i*40503%1024%40]}
+	l.r.Enqueue(l.now, p)
+	if l.i++; l.i > 100 {
+		l.r.Dequeue(l.now)
+	}
+	l.now += 240000
+}
+
+// BenchmarkQdisc is one packet in and one out, at 50 Mbit/s.
+func BenchmarkQdisc(b *testing.B) {
+	l := newLoop(b)
+	b.ReportAllocs()
+	b.ResetTimer()
+	for range b.N {
+		l.pass()
+	}
+}
