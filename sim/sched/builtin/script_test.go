@@ -20,10 +20,13 @@ import (
 // lead to, for a reader to judge. -rewrite writes the outputs anew.
 //
 //	qdisc              (input: the tc line)   prints it as tc would
-//	enq t=1ms flow=1 len=1000 [n=5] [every=1ms] [ecn=ect0|ect1|ce]
+//	enq t=1ms flow=1 len=1000 [n=5] [every=1ms] [ecn=ect0|ect1|ce] [dscp=46]
+//	    [src=2] [dst=3] [segs=4] [ack=1000 [ece] [sack]]
 //	deq t=10ms [n=3] [every=10ms]
+//	run t=10ms until=20ms    dequeues as soon as the qdisc allows
 //	stats              counters and backlog
-//	flows              fq_codel's lists
+//	tins               cake's counters by tin
+//	flows              the lists of fq_codel and cake
 func TestScripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.script")
 	if err != nil || len(files) == 0 {
@@ -58,8 +61,12 @@ func (p *player) command(t *testing.T, d *datadriven.TestData) string {
 		p.every(t, d, func(now pkt.Time) { p.enqueue(t, d, now) })
 	case "deq":
 		p.every(t, d, p.dequeue)
+	case "run":
+		p.run(t, d)
 	case "stats":
 		p.stats()
+	case "tins":
+		p.tins()
 	case "flows":
 		p.out.WriteString(p.s.(interface{ DebugFlows() string }).DebugFlows())
 	default:
@@ -118,6 +125,7 @@ func (p *player) enqueue(t *testing.T, d *datadriven.TestData, now pkt.Time) {
 		ecn = map[string]pkt.ECN{"ect0": pkt.ECT0, "ect1": pkt.ECT1, "ce": pkt.CE}[s]
 	}
 	q := &pkt.Packet{ID: p.id, Arrival: now, Flow: schedtest.TestFlow(flow, 0), Len: uint32(length), Segs: 1, DSField: uint8(ecn)}
+	p.special(t, d, q)
 	p.id++
 	p.s.Enqueue(now, q)
 }
@@ -128,6 +136,10 @@ func (p *player) dequeue(now pkt.Time) {
 		fmt.Fprintf(&p.out, "%-9s nothing\n", tc.FormatTime(time.Duration(now)))
 		return
 	}
+	p.sent(now, q)
+}
+
+func (p *player) sent(now pkt.Time, q *pkt.Packet) {
 	note := ""
 	if q.Mark != pkt.NoReason {
 		note = " CE " + q.Mark.String()
