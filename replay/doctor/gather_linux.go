@@ -42,12 +42,12 @@ func Gather(ctx context.Context, o Options) (*Facts, error) {
 	f.UserNS = try[struct{}](&g, probeUserNS, inUserOnly)
 	f.NetNS = g.netNS(f.Root)
 	f.Clock = try[Clock](&g, probeClock, inHere)
-	if !o.Quick {
-		f.Timers = try[[]Timer](&g, probeTimers, inHere)
-	}
 	if f.NetNS.ok() {
 		g.private = f.NetNS.Found
 		f.gatherPrivate(&g)
+	}
+	if !o.Quick {
+		f.Timers = try[[]Timer](&g, probeTimers, inHere)
 	}
 	if g.broken != nil {
 		return nil, g.broken
@@ -66,6 +66,7 @@ func (f *Facts) gatherPrivate(g *gatherer) {
 	f.CE = try[CE](g, probeCE, inPrivate)
 	f.Counters = try[struct{}](g, probeCounters, inPrivate)
 	f.TUN = try[struct{}](g, probeTUN, inPrivate)
+	f.Lab = g.lab()
 	if g.quick {
 		f.RcvBuf = try[RcvBuf](g, probeRcvBuf, inPrivate)
 	} else {
@@ -73,7 +74,6 @@ func (f *Facts) gatherPrivate(g *gatherer) {
 		f.Verdicts = try[Verdicts](g, probeVerdicts, inPrivate)
 		f.Rate = try[Rate](g, probeRate, inPrivate)
 	}
-	f.Lab = g.lab()
 }
 
 // system reads what the machine says of itself.
@@ -160,17 +160,13 @@ func (g *gatherer) netNS(root bool) Tried[NetNS] {
 	return u
 }
 
-// lab tries all of it together, which takes a tenth of a second and has a limit
-// of its own.
+// lab tries all of it together, in processes of the lab's own.
 func (g *gatherer) lab() Tried[struct{}] {
-	if g.ctx.Err() != nil {
-		return Tried[struct{}]{Done: true, Fault: faultOf(startError(g.ctx, g.ctx.Err()))}
+	t := try[struct{}](g, probeLab, inHere)
+	if t.Fault != nil {
+		t.Fault.Text = strings.TrimPrefix(t.Fault.Text, "no lab here: ")
 	}
-	fault := faultOf(netns.Available())
-	if fault != nil {
-		fault.Text = strings.TrimPrefix(fault.Text, "no lab here: ")
-	}
-	return Tried[struct{}]{Done: true, Fault: fault}
+	return t
 }
 
 // where is the place of inPrivate.

@@ -240,7 +240,7 @@ func judgeHost(f *Facts) Check {
 		return c
 	}
 	return judge(c, f.Host, "this kernel has no NFQUEUE", "sudo modprobe nfnetlink_queue",
-		works[struct{}]("CAP_NET_ADMIN: uq record --hook and --queue work"))
+		works[struct{}]("uq record --hook and --queue work; a firewall reload meanwhile drops what is queued"))
 }
 
 func judgeTUN(f *Facts) Check {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/uqtool/uq/record/nfq"
 	"github.com/uqtool/uq/record/nft"
+	"github.com/uqtool/uq/replay/netns"
 	"github.com/uqtool/uq/sim/pkt"
 )
 
@@ -23,6 +24,7 @@ const (
 	probeShaper   = "shaper"
 	probeBind     = "bind"
 	probeRule     = "rule"
+	probeLab      = "lab"
 	probeGSO      = "gso"
 	probeCapLen   = "cap-len"
 	probeCE       = "ce"
@@ -53,6 +55,8 @@ func probe(name string) (found any, err error) {
 		return none, tryBind()
 	case probeRule:
 		return tryRule()
+	case probeLab:
+		return none, netns.Available()
 	case probeGSO:
 		return tryGSO()
 	case probeCapLen:
