@@ -24,6 +24,8 @@
 //     odd number drawn from the seed before its upper bits are taken, and two
 //     flows with the same 32 bits are never told apart. Perturbations that fall
 //     due while nobody asks are one.
+//   - limit 127 is the default also where it is written: it leaves flows at 128,
+//     where Linux lowers them to 127.
 //   - tc does not print redflowlimit, avpkt and burst; here they are, so that the
 //     line can be read back.
 //   - No filters.
@@ -100,7 +102,7 @@ var (
 // New parses tc's words after "sfq". The MTU is the default quantum.
 func New(words []string, env sched.Env) (sched.Scheduler, error) {
 	q := &Qdisc{
-		quantum: env.MTU, depth: maxDepth, flows: maxDepth + 1, divisor: 1024,
+		limit: defaultLimit, quantum: env.MTU, depth: maxDepth, flows: maxDepth + 1, divisor: 1024,
 		red: red.Config{AvPkt: 1000, Probability: red.DefaultProbability}, drop: env.Drop, tail: none, multiplier: 1,
 	}
 	noRED := q.red
@@ -115,11 +117,9 @@ func New(words []string, env sched.Env) (sched.Scheduler, error) {
 		return nil, fmt.Errorf("sfq: %w", err)
 	}
 	q.flows = min(q.flows, q.divisor)
-	if q.limit > 0 { // the default clips nothing, as in Linux
+	if q.limit != defaultLimit { // which clips nothing where it is not given
 		q.limit = min(q.limit, q.depth*q.flows)
 		q.flows = min(q.flows, q.limit)
-	} else {
-		q.limit = defaultLimit
 	}
 	if q.limit < 2 {
 		return nil, errors.New("sfq: depth 1 and flows 1 leave a limit of 1 packet: raise either")
