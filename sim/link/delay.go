@@ -41,7 +41,8 @@ func (s *spread) longest() time.Duration {
 	if s.table == nil {
 		return s.mean + s.jitter
 	}
-	return s.mean + s.jitter*time.Duration(s.table[len(s.table)-1]+tableScale-1)>>tableShift
+	last := time.Duration(s.table[len(s.table)-1])
+	return s.mean + (s.jitter*last+tableScale/2)>>tableShift
 }
 
 // distribute names the table.
