@@ -133,6 +133,8 @@ func finishReplay(s *streams, o *replayOptions, rep *replayReport) error {
 		return err
 	}
 	switch n := rep.Balance.Unexplained; {
+	case rep.Unwritten != nil:
+		return rep.Unwritten
 	case n != 0:
 		return fmt.Errorf("%d packets are unexplained", n)
 	case rep.Interrupted:
@@ -171,6 +173,10 @@ func replayLive(ctx context.Context, s *streams, o *replayOptions, in *input, re
 	}
 	if rep.Run == nil {
 		return context.Canceled
+	}
+	if u := rep.Unwritten; u != nil {
+		u.Name = o.liveOnly.output
+		rep.Notes = append(rep.Notes, u.Error())
 	}
 	return finishReplay(s, o, rep)
 }

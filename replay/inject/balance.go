@@ -171,7 +171,8 @@ func (t *tally) close(a *accounts, stray Stray) Balance {
 	arrived := live.Packets
 	take(&t.unseen, &l.Link, less(b.Sent, a.source.Link.TxPackets)+less(a.source.Link.TxPackets, a.router.In.RxPackets))
 	take(&t.unseen, &l.RcvBuf, live.Losses.Missing)
-	take(&t.unseen, &l.Unscheduled, stray.Received)
+	// What the sink met without the outcome telling of it may lack a record.
+	take(&t.unseen, &l.Unscheduled, less(stray.Received, l.Unrecorded))
 	full := &l.QueueFull
 	if a.overflowedLast() {
 		full = &l.RcvBuf

@@ -77,6 +77,7 @@ type joiner struct {
 	arrived  uint64
 	record   traces.Record
 	recorded bool // record is still to be used
+	over     bool // the outcome has no more records
 
 	// waiting are packets that may still be received, oldest first.
 	waiting map[tag][]*Fate
@@ -192,9 +193,14 @@ func (j *joiner) nextSent() (*Fate, error) {
 
 // recordOf is the outcome's record of an arrival; nil if it has none.
 func (j *joiner) recordOf(a *arrivalEntry) (*traces.Record, error) {
+	if j.over {
+		return nil, nil
+	}
 	if !j.recorded {
 		err := j.outcome.Next(&j.record)
-		if errors.Is(err, io.EOF) {
+		damage := (*traces.Damage)(nil)
+		if errors.Is(err, io.EOF) || errors.As(err, &damage) {
+			j.over = true // all the rest has no record
 			return nil, nil
 		}
 		if err != nil {

@@ -93,4 +93,7 @@ type Report struct {
 	Interrupted bool          `json:"interrupted,omitempty"`
 	Notes       []string      `json:"notes,omitempty"`
 	Comparison  *Comparison   `json:"comparison,omitempty"`
+	// Unwritten is set where the outcome could not be written to its end; such a
+	// run is not compared.
+	Unwritten *record.WriteError `json:"-"`
 }

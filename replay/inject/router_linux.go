@@ -75,10 +75,29 @@ func (r *routerEnd) run(ctx context.Context) (err error) {
 	}
 	r.lab.Ready() // and the rule goes in
 	r.result.Live, err = live.Run(ctx, w)
+	r.result.Unwritten, err = unwritten(err)
 	if st, kerr := nfq.ReadKernelState(conf.Queue); kerr == nil {
 		r.result.Kernel = &KernelQueue{Full: st.Full, Undelivered: st.Undelivered}
 	}
 	return err
+}
+
+// unwritten takes a failure to write the outcome out of err: the packets went
+// on, and their account is worth having.
+func unwritten(err error) (*Unwritten, error) {
+	var we *record.WriteError
+	if !errors.As(err, &we) {
+		return nil, err
+	}
+	var rest []error
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, e := range joined.Unwrap() {
+			if e != error(we) {
+				rest = append(rest, e)
+			}
+		}
+	}
+	return &Unwritten{we.Records, we.Err.Error()}, errors.Join(rest...)
 }
 
 func (r *routerEnd) options(clock record.Clock, recorded traces.Header) replay.LiveOptions {

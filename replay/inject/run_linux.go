@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 
+	"github.com/uqtool/uq/record"
 	"github.com/uqtool/uq/replay"
 	"github.com/uqtool/uq/replay/netns"
 	"github.com/uqtool/uq/sim/pkt"
@@ -104,8 +105,11 @@ func (r *run) account(res *netns.Result, compare bool) error {
 	if source.Damage != "" {
 		r.rep.Notes = append(r.rep.Notes, source.Damage)
 	}
+	if u := router.Unwritten; u != nil {
+		r.rep.Unwritten = &record.WriteError{Records: u.Records, Err: errors.New(u.Err)}
+	}
 	var c *comparer
-	if compare {
+	if compare && router.Unwritten == nil {
 		c = newComparer()
 	}
 	t := newTally()

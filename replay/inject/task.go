@@ -100,6 +100,14 @@ type RouterResult struct {
 	Discarded uint64 `json:"discarded"`
 	// Kernel is the kernel's account of the queue, where it can be read.
 	Kernel *KernelQueue `json:"kernel,omitempty"`
+	// Unwritten is set where the outcome could not be written to its end.
+	Unwritten *Unwritten `json:"unwritten,omitempty"`
+}
+
+// Unwritten is a record.WriteError on its way between processes.
+type Unwritten struct {
+	Records uint64 `json:"records"`
+	Err     string `json:"error"`
 }
 
 // KernelQueue is what only the host's root can read.
