@@ -18,7 +18,7 @@
 //	sim/random         the random streams of a run
 //	sim/tc             values, options and lines as tc writes them
 //	sim/sched          what a scheduler is
-//	  codel cobalt fqcodel fifo pie fqpie dualpi2   the schedulers, a package each
+//	  cake codel cobalt fqcodel fifo pie fqpie dualpi2   the schedulers, a package each
 //	  builtin          the one list of them
 //	  schedtest        the conformance suite
 //	sim/link           what a link is; rate, unlimited

@@ -25,8 +25,11 @@ func (p *player) special(t *testing.T, d *datadriven.TestData, q *pkt.Packet) {
 	number("dscp", func(n int) { q.DSField |= uint8(n) << 2 })
 	number("src", func(n int) { key.Src[3], changed = byte(n), true })
 	number("dst", func(n int) { key.Dst[3], changed = byte(n), true })
-	number("segs", func(n int) { q.Segs = uint16(n) })
 	q.L3Len, q.HdrLen = q.Len-14, 40
+	number("segs", func(n int) { // len counts the headers of each
+		q.Segs = uint16(n)
+		q.L3Len = q.Len - uint32(n)*14 - uint32(n-1)*40
+	})
 	number("ack", func(n int) {
 		key.Proto, changed = pkt.ProtoTCP, true
 		q.TCPFlags, q.Ack, q.HdrLen, q.L3Len, q.Len = 0x10, uint32(n), 52, 52, 66
