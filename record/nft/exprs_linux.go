@@ -67,21 +67,29 @@ func matchMark(mark uint32) []expr.Any {
 
 func (v variant) queue(form queueForm) expr.Any {
 	if form == native {
-		q := &expr.Queue{Num: v.Queue, Total: 1}
+		q := &expr.Queue{Num: v.Queue, Total: uint16(v.total())}
 		if v.Bypass {
-			q.Flag = expr.QueueFlagBypass
+			q.Flag |= expr.QueueFlagBypass
+		}
+		if v.Fanout {
+			q.Flag |= expr.QueueFlagFanout
 		}
 		return q
 	}
 	// struct xt_NFQ_info_v3 { __u16 queuenum, queues_total, flags; } of
 	// linux/netfilter/xt_NFQUEUE.h, rounded up to eight bytes.
-	const bypass = 1 // NFQ_FLAG_BYPASS
+	const bypass, fanout = 1, 2 // NFQ_FLAG_BYPASS, NFQ_FLAG_CPU_FANOUT
+	flags := uint16(0)
+	if v.Bypass {
+		flags |= bypass
+	}
+	if v.Fanout {
+		flags |= fanout
+	}
 	info := make(xt.Unknown, 8)
 	binary.NativeEndian.PutUint16(info[0:], v.Queue)
-	binary.NativeEndian.PutUint16(info[2:], 1)
-	if v.Bypass {
-		binary.NativeEndian.PutUint16(info[4:], bypass)
-	}
+	binary.NativeEndian.PutUint16(info[2:], uint16(v.total()))
+	binary.NativeEndian.PutUint16(info[4:], flags)
 	return &expr.Target{Name: "NFQUEUE", Rev: 3, Info: &info}
 }
 

@@ -63,6 +63,16 @@ type Rule struct {
 	// listens there instead of dropping them.
 	Queue  uint16
 	Bypass bool
+	// Queues is how many queues, from number Queue on, the packets are spread
+	// over; 0 is one. The kernel chooses by a hash of both addresses and the
+	// protocol: all flows of that kind between two hosts, either way, stay in one
+	// queue.
+	Queues int
+	// Fanout chooses by the processor that handles the packet instead, which
+	// spreads the flows between two hosts, too. A flow stays in one queue while
+	// one processor handles it: a device with receive queues sees to that, and a
+	// sender on this host that the kernel moves does not.
+	Fanout bool
 	// SetCE makes the rule rewrite the ECN field to CE instead of queueing: for
 	// packets a verdict has marked (Mark), in a chain after the queue's.
 	SetCE bool
@@ -86,6 +96,10 @@ func (r Rule) Validate() error {
 		return fmt.Errorf("port: protocol %s has no ports", pkt.ProtoName(r.Proto))
 	case r.Src.IsValid() && r.Dst.IsValid() && r.Src.Addr().Is4() != r.Dst.Addr().Is4():
 		return fmt.Errorf("addresses %s and %s: one is IPv4, the other IPv6", r.Src, r.Dst)
+	case r.Queues < 0 || int(r.Queue)+r.Queues > 1<<16:
+		return fmt.Errorf("%d queues from %d: want 1 to %d, so that the last number is at most 65535", r.Queues, r.Queue, 1<<16-int(r.Queue))
+	case r.Fanout && r.Queues < 2:
+		return errors.New("fanout: choosing a queue by processor needs more than one queue")
 	}
 	return r.validateFamily()
 }
@@ -211,11 +225,27 @@ func (v variant) statement(ip string) string {
 	switch {
 	case v.SetCE:
 		return ip + " ecn set ce"
-	case v.Bypass:
-		return fmt.Sprintf("counter queue flags bypass to %d", v.Queue)
 	}
-	return fmt.Sprintf("counter queue to %d", v.Queue)
+	var flags []string
+	if v.Bypass {
+		flags = append(flags, "bypass")
+	}
+	if v.Fanout {
+		flags = append(flags, "fanout")
+	}
+	s := "counter queue "
+	if len(flags) > 0 {
+		s += "flags " + strings.Join(flags, ",") + " "
+	}
+	s += fmt.Sprintf("to %d", v.Queue)
+	if n := v.total(); n > 1 {
+		s += fmt.Sprintf("-%d", int(v.Queue)+n-1)
+	}
+	return s
 }
+
+// total is how many queues there are.
+func (r Rule) total() int { return max(r.Queues, 1) }
 
 // l4name is the name nft knows a protocol by.
 func l4name(p uint8) string {
