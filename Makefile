@@ -7,7 +7,7 @@ FUZZTIME ?= 10s
 BENCHTIME ?= 1s
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test live race fuzz golden lint cross bench bench-live bench-smoke corpus soak soak-live soak-record clean
+.PHONY: help build demo test live race fuzz golden lint cross bench bench-live bench-smoke corpus soak soak-live soak-record oracle clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ soak-live: ## schedule live traffic of ever new flows for DURATION seconds (600)
 
 soak-record: ## record, then schedule, a flood of UDP for DURATION seconds (60) each: nothing lost that is not told
 	@.ci/soak-live TestLiveFlood $(or $(DURATION),60)
+
+oracle: ## hold codel, fq_codel, cobalt and pie against ns-3 (fetches Debian's libns3-dev)
+	@.ci/oracle/run
 
 clean: ## remove what was built
 	rm -rf bin

@@ -16,6 +16,8 @@
 //   - On overflow up to drop_batch packets, at most half its bytes, are dropped
 //     from the head of the fattest flow at once, and its CoDel count grows by as
 //     many.
+//   - A new flow that empties while no old flow waits leaves the lists at once; the
+//     RFC has it pass through the old ones even then.
 //   - The hash picks a queue by multiplication (hash·flows >> 32), not modulo.
 //
 // # Differences from Linux
