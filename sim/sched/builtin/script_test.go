@@ -26,7 +26,8 @@ import (
 //	run t=10ms until=20ms    dequeues as soon as the qdisc allows
 //	stats              counters and backlog
 //	tins               cake's counters by tin
-//	flows              the lists of fq_codel and cake
+//	flows              the lists of fq_codel, cake, sfq and drr
+//	state              red's average and probability
 func TestScripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.script")
 	if err != nil || len(files) == 0 {
@@ -67,6 +68,8 @@ func (p *player) command(t *testing.T, d *datadriven.TestData) string {
 		p.stats()
 	case "tins":
 		p.tins()
+	case "state":
+		p.out.WriteString(p.s.(interface{ DebugState() string }).DebugState())
 	case "flows":
 		p.out.WriteString(p.s.(interface{ DebugFlows() string }).DebugFlows())
 	default:

@@ -220,3 +220,14 @@ func (q *Qdisc) Inside() []sched.Inner {
 	}
 	return in
 }
+
+// DebugFlows prints the active classes in the order of their turns: the state
+// scripted tests look at.
+func (q *Qdisc) DebugFlows() string {
+	s := ""
+	for c := q.head; c != nil; c = c.next {
+		n, _ := c.child.Backlog()
+		s += fmt.Sprintf("deficit %d packets %d\n", c.deficit, n)
+	}
+	return s
+}

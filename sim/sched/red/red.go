@@ -27,9 +27,9 @@
 //     are, so that the line can be read back.
 //   - No qevents.
 //
-// In Linux, and here, the average of an idle queue decays 15.6 times more slowly
-// than bandwidth says: tc fills its table in units of 64 ns, the kernel reads it
-// in µs.
+// As in Linux, the average of an idle queue falls in a line to half, within half a
+// unit of the table, and then by the table, 15.6 times more slowly than bandwidth
+// says: tc fills it in units of 64 ns, the kernel reads it in µs.
 package red
 
 import (

@@ -1,6 +1,8 @@
 package sfq
 
 import (
+	"fmt"
+
 	"github.com/uqtool/uq/sim/pkt"
 	"github.com/uqtool/uq/sim/sched/red"
 	"github.com/uqtool/uq/sim/tc"
@@ -158,5 +160,25 @@ func (q *Qdisc) Stats() []tc.Field {
 		{Key: "forced_mark", Num: int64(s.forcedMark)},
 		{Key: "forced_mark_head", Num: int64(s.forcedMarkHead)},
 		{Key: "forced_drop", Num: int64(s.forcedDrop)},
+	}
+}
+
+// DebugFlows prints the flows in the order they are served in: the state
+// scripted tests look at.
+func (q *Qdisc) DebugFlows() string {
+	if q.tail == none {
+		return ""
+	}
+	out := ""
+	for i := q.slots[q.tail].next; ; i = q.slots[i].next {
+		s := &q.slots[i]
+		out += fmt.Sprintf("bucket %d allot %d packets %d", s.bucket, s.allot, s.q.len)
+		if q.redSet {
+			out += fmt.Sprintf(" average %d", s.vars.Average(&q.redPar))
+		}
+		out += "\n"
+		if i == q.tail {
+			return out
+		}
 	}
 }
