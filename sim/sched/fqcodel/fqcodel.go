@@ -20,6 +20,13 @@
 //     RFC has it pass through the old ones even then.
 //   - The hash picks a queue by multiplication (hash·flows >> 32), not modulo.
 //
+// # L4S
+//
+// RFC 8290 knows no L4S; Linux has "ce_threshold 1ms ce_threshold_selector
+// 0x1/0x3": packets that leave with ECT(1) after more than 1 ms are marked. They
+// stay under CoDel besides, from which ns-3 exempts them. Their queue and their
+// share are as everyone's.
+//
 // # Differences from Linux
 //
 //   - The flow hash is keyed by the run's seed instead of a boot-time secret, so
@@ -278,8 +285,12 @@ func (l *list) pop() {
 // Kind implements sched.Describer.
 func (f *Qdisc) Kind() string { return "fq_codel" }
 
-// Options implements sched.Describer.
-func (f *Qdisc) Options() []tc.Field { return f.options().Fields() }
+// Options implements sched.Describer. As tc's JSON they have the selector's mask
+// apart.
+func (f *Qdisc) Options() []tc.Field {
+	return append(f.options().Fields(),
+		tc.Field{Key: "ce_threshold_mask", Num: int64(f.CEMask), Bare: true, Hidden: f.CEMask == 0})
+}
 
 // Stats implements sched.Describer.
 func (f *Qdisc) Stats() []tc.Field {
