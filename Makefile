@@ -7,7 +7,7 @@ FUZZTIME ?= 10s
 BENCHTIME ?= 1s
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test live race fuzz golden lint cross bench bench-live bench-smoke corpus soak soak-live soak-record oracle clean
+.PHONY: help build demo test live race fuzz golden lint cross bench bench-live bench-peers bench-table bench-smoke corpus soak soak-live soak-record oracle clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,7 +32,7 @@ fuzz: ## fuzz every fuzz target for FUZZTIME each (10s)
 
 golden: ## write golden files anew: look at the diff before you commit it
 	$(GO) test ./sim/sched/builtin -rewrite
-	$(GO) test ./traces ./cmd/cli -update
+	$(GO) test ./traces ./cmd/cli ./replay/bench -update
 
 lint: ## gofmt, go vet, staticcheck, the purity test
 	@test -z "$$(gofmt -l cmd record replay sim traces)" || { gofmt -l cmd record replay sim traces; echo "run gofmt -w on these"; exit 1; }
@@ -49,6 +49,12 @@ bench: ## the benchmarks behind the README's figures
 
 bench-live: build ## live replay at 20 kpps: how late, how far from the simulation; tcpreplay beside it
 	@.ci/bench-live $(BIN)
+
+bench-peers: ## get what uq bench needs to build its C program (root installs, others unpack into bin/peers)
+	@.ci/bench-peers bin/peers
+
+bench-table: build ## the table of June 2018 on this machine: uq bench, about 80 s
+	@$(BIN) bench
 
 bench-smoke: ## run every benchmark once, so that none rots
 	$(GO) test -run '^$$' -bench . -benchtime 1x ./...

@@ -33,6 +33,7 @@
 //	replay             the live loop around a Port, and Verify
 //	  netns            the lab: namespaces, a bottleneck, traffic
 //	  inject           sends a trace through a lab, accounts for every packet
+//	  bench            what queues in userspace cost, beside their peers
 //	  doctor           tries what a machine can do, says how to get the rest
 //	cmd/cli            the command as a package; cmd/uq is main around it
 //

@@ -1,0 +1,27 @@
+// Package bench measures what a queue in userspace costs, beside its peers, on
+// the machine at hand: the experiment of June 2018 in one command.
+//
+//	  client                       router                        server
+//	+--------+  to-client   +------------------+  to-server   +--------+
+//	| sends  |──────────────| forward hook     |──────────────| sinks, |
+//	| times  |              |   rule ► queue   |              | echoes |
+//	+--------+              +--------┬---------+              +--------+
+//	                             program: C, go-nfqueue, uq, record, fq_codel
+//
+// Three processes in namespaces of their own make a lab (package netns); the
+// router runs one queue program after another, each in a process of its own, and
+// has the ends do the same three measurements with it: round trips of ICMP echo
+// with nothing else going on, which the server's kernel answers; one TCP flow;
+// and a flood of UDP. Packets from client to server pass the queue, replies do
+// not.
+//
+// A round is every row once. Rows are repeated in rounds, in an order that
+// turns around, and a ratio is computed between two rows of one round before
+// its median is taken over rounds: what the machine does beside the benchmark
+// then meets both sides of a ratio alike.
+//
+// All programs get the same queue: 128 bytes of each packet, the same limit, the
+// same receive buffer. The C program gives a verdict a packet, as libnetfilter_queue's
+// documentation has it; so does go-nfqueue's callback. That is how both are used,
+// and how they were used in 2018.
+package bench
