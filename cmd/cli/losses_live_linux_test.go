@@ -6,8 +6,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -21,7 +23,7 @@ import (
 // TestLiveQueueFull: a loop that gets no processor leaves its packets in the
 // kernel's queue until that is full.
 func TestLiveQueueFull(t *testing.T) {
-	inPlaces(t, func(p *place, mode []string) {
+	inPlaces(t, "record qdisc dropper", func(p *place, mode []string) {
 		for _, failOpen := range []bool{false, true} {
 			args := append([]string{"--maxlen", "50"}, mode...)
 			if failOpen {
@@ -46,7 +48,7 @@ func TestLiveQueueFull(t *testing.T) {
 // TestLiveReceiveBuffer: what does not fit the receive buffer is dropped, or
 // passes unseen under fail-open; the gap in the ids tells how much.
 func TestLiveReceiveBuffer(t *testing.T) {
-	inPlaces(t, func(p *place, mode []string) {
+	inPlaces(t, "record qdisc dropper", func(p *place, mode []string) {
 		for _, failOpen := range []bool{false, true} {
 			args := append([]string{"--rcvbuf", "1"}, mode...)
 			if failOpen {
@@ -71,7 +73,7 @@ func TestLiveReceiveBuffer(t *testing.T) {
 // TestLiveGivenUp: when any base chain of the namespace goes, the kernel gives
 // up what is queued: verdicts for those packets meet unknown ids.
 func TestLiveGivenUp(t *testing.T) {
-	inPlaces(t, func(p *place, mode []string) {
+	inPlaces(t, "record qdisc dropper", func(p *place, mode []string) {
 		r := p.start(p.trace(), mode...)
 		p.send(5, 100)
 		r.rest()
@@ -101,7 +103,7 @@ func TestLiveGivenUp(t *testing.T) {
 // TestLiveSecondProgram: a queue that another program has is refused, and that
 // program's packets and file are left alone.
 func TestLiveSecondProgram(t *testing.T) {
-	inPlaces(t, func(p *place, mode []string) {
+	inPlaces(t, "record qdisc", func(p *place, mode []string) {
 		r := p.start(p.trace(), mode...)
 		p.send(5, 100)
 		other := filepath.Join(p.dir, "other.zst")
@@ -133,7 +135,7 @@ const maxResident = 200 << 20
 // records are lost, in bounded memory, never packets. The disk is a pipe that
 // nobody reads until the flood is over.
 func TestLiveSlowDisk(t *testing.T) {
-	inPlaces(t, func(p *place, mode []string) {
+	inPlaces(t, "record qdisc", func(p *place, mode []string) {
 		pipe := filepath.Join(p.dir, "pipe")
 		if err := unix.Mkfifo(pipe, 0o600); err != nil {
 			p.t.Fatal(err)
@@ -174,7 +176,7 @@ func TestLiveSlowDisk(t *testing.T) {
 // the file, the number and the way out, and what is there can be read. The disk
 // is a small tmpfs that only this test's thread and its children see.
 func TestLiveDiskFull(t *testing.T) {
-	inPlaces(t, func(p *place, mode []string) {
+	inPlaces(t, "record dropper", func(p *place, mode []string) {
 		runtime.LockOSThread() // for good: nobody else is to have its mounts
 		disk := filepath.Join(p.dir, "disk")
 		if err := os.Mkdir(disk, 0o777); err != nil {
@@ -208,7 +210,7 @@ func TestLiveDiskFull(t *testing.T) {
 // TestLiveStarved: a loop that shares one processor with hogs serves late, and
 // counts right.
 func TestLiveStarved(t *testing.T) {
-	inPlaces(t, func(p *place, mode []string) {
+	inPlaces(t, "record dropper", func(p *place, mode []string) {
 		runtime.LockOSThread() // what it starts has its processor
 		var all, one unix.CPUSet
 		if err := unix.SchedGetaffinity(0, &all); err != nil {
@@ -250,4 +252,75 @@ func keys(m map[string]uint64) (names []string) {
 		names = append(names, k)
 	}
 	return names
+}
+
+// TestLiveStatusLine: the line on a terminal tells of a loss while the
+// recording runs.
+func TestLiveStatusLine(t *testing.T) {
+	inPlaces(t, "record qdisc", func(p *place, mode []string) {
+		screen := openTerminal(p)
+		r := p.start(p.trace(), append([]string{"--rcvbuf", "1"}, mode...)...)
+		r.freeze(func() { p.send(100, 100) })
+		r.rest()
+		p.send(1, 100)
+		screen.wait(p, regexp.MustCompile(`packets .*  lost [1-9]\d*, unrecorded 0, buffer full [1-9]\d* times`))
+		r.signal(syscall.SIGINT)
+		r.wait(exitOK)
+	})
+}
+
+// screen is what a terminal has been shown.
+type screen struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+// openTerminal gives the place's recordings a terminal.
+func openTerminal(p *place) *screen {
+	p.t.Helper()
+	front, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	if err != nil {
+		p.t.Skipf("no terminals here: %v", err)
+	}
+	n, err := unix.IoctlGetInt(int(front.Fd()), unix.TIOCGPTN)
+	if err == nil {
+		err = unix.IoctlSetPointerInt(int(front.Fd()), unix.TIOCSPTLCK, 0)
+	}
+	if err == nil {
+		p.terminal, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
+	}
+	if err != nil {
+		p.t.Skipf("no terminals here: %v", err)
+	}
+	p.t.Cleanup(func() { p.terminal.Close(); front.Close() })
+	s := &screen{}
+	go func() {
+		buf := make([]byte, 4096)
+		for {
+			n, err := front.Read(buf)
+			s.mu.Lock()
+			s.text.Write(buf[:n])
+			s.mu.Unlock()
+			if err != nil {
+				return
+			}
+		}
+	}()
+	return s
+}
+
+// wait waits until the screen has shown what matches.
+func (s *screen) wait(p *place, what *regexp.Regexp) {
+	p.t.Helper()
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		s.mu.Lock()
+		found := what.Match(s.text.Bytes())
+		s.mu.Unlock()
+		if found {
+			return
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p.t.Fatalf("no %s in %q", what, s.text.Bytes()[max(0, s.text.Len()-300):])
 }

@@ -27,6 +27,7 @@ type place struct {
 	uq          string // uq itself
 	port        uint16
 	fed, passed *livetest.Counter
+	terminal    *os.File // where a recording's words go, if not nil
 }
 
 func newPlace(t *testing.T) *place {
@@ -87,6 +88,9 @@ func (p *place) start(file string, args ...string) *recording {
 	args = append([]string{"record", "-o", file, "--hook", "output", "--proto", "udp", "--port", fmt.Sprint(p.port), "--json"}, args...)
 	r.cmd = exec.Command(p.uq, args...)
 	r.cmd.Stdout, r.cmd.Stderr = &r.out, &r.errs
+	if p.terminal != nil {
+		r.cmd.Stderr = p.terminal
+	}
 	r.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := r.cmd.Start(); err != nil {
 		p.t.Fatal(err)
@@ -242,19 +246,20 @@ func (r *recording) verify() {
 	}
 }
 
-// modes are the ways to record: letting all pass at once, and scheduled.
+// modes are the ways to record: letting all pass at once, and scheduled, with
+// and without drops.
 var modes = map[string][]string{
 	"record":  nil,
 	"qdisc":   {"--qdisc", "fq_codel", "--link", "rate 1gbit"},
 	"dropper": {"--qdisc", "pfifo limit 20", "--link", "rate 1mbit"},
 }
 
-// inPlaces runs f for every mode, each in a namespace of its own.
-func inPlaces(t *testing.T, f func(p *place, mode []string)) {
+// inPlaces runs f for the named modes, each in a namespace of its own.
+func inPlaces(t *testing.T, names string, f func(p *place, mode []string)) {
 	t.Helper()
-	for name, mode := range modes {
+	for _, name := range strings.Fields(names) {
 		t.Run(name, func(t *testing.T) {
-			livetest.Test(t, func(t *testing.T) { f(newPlace(t), mode) })
+			livetest.Test(t, func(t *testing.T) { f(newPlace(t), modes[name]) })
 		})
 	}
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"reflect"
 	"strconv"
 	"strings"
@@ -74,5 +75,15 @@ func TestNoLossAbsent(t *testing.T) {
 		if len(l.ByKind()) == 0 && len(events) == 0 {
 			t.Errorf("%s: nothing of it in the trace", kinds.Field(i).Name)
 		}
+	}
+}
+
+// TestNotWriting: the line that follows a recording says when its trace cannot
+// be written any more.
+func TestNotWriting(t *testing.T) {
+	var line strings.Builder
+	(&recordStatus{w: &line}).show(record.Progress{Counts: record.Counts{Losses: record.Losses{Records: 5}}, Err: errors.New("no space left on device")})
+	if !strings.Contains(line.String(), "unrecorded 5  NOT WRITING: no space left on device") {
+		t.Errorf("%q", line.String())
 	}
 }
