@@ -30,7 +30,11 @@ func (m Maker) Port(c Config, sink Sink, pool *pkt.Pool) (*Port, error) {
 		return nil, err
 	}
 	return New(func(d sched.DropFunc) (sched.Scheduler, error) {
-		return m.Qdiscs.New(c.Qdisc, sched.Env{Drop: d, Seed: c.Seed})
+		env := sched.Env{Drop: d, Seed: c.Seed}
+		if s, ok := l.(link.Stationed); ok {
+			env.Stations, env.Station = s.Stations(), s.Station
+		}
+		return m.Qdiscs.New(c.Qdisc, env)
 	}, l, sink, pool)
 }
 

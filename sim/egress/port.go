@@ -78,8 +78,10 @@ type Port struct {
 	sched sched.Scheduler
 	wait  sched.Waiter // sched, if it is one
 	link  link.Link
-	sink  Sink
-	pool  *pkt.Pool
+	// source is the port as the link sees it while transmitting.
+	source link.Source
+	sink   Sink
+	pool   *pkt.Pool
 
 	busy   bool
 	free   pkt.Time // end of the opportunity, while busy
@@ -99,6 +101,10 @@ func New(makeSched func(sched.DropFunc) (sched.Scheduler, error), l link.Link, s
 	}
 	p.sched = s
 	p.wait, _ = s.(sched.Waiter)
+	p.source = (*opportunity)(p)
+	if s, ok := s.(sched.Stations); ok {
+		p.source = &stations{opportunity: (*opportunity)(p), sched: s}
+	}
 	return p, nil
 }
 
@@ -165,7 +171,7 @@ func (p *Port) step(t pkt.Time) {
 // serve gives the link an opportunity at t.
 func (p *Port) serve(t pkt.Time) {
 	p.since, p.moved = t, 0
-	free, busy := p.link.Transmit(t, (*opportunity)(p), (*opportunity)(p))
+	free, busy := p.link.Transmit(t, p.source, (*opportunity)(p))
 	if busy && free <= t && (free < t || p.moved == 0) {
 		panic(fmt.Sprintf("egress: link %s at %v makes no progress", p.link.Kind(), t))
 	}
@@ -209,8 +215,10 @@ func (p *Port) drop(now pkt.Time, q *pkt.Packet, why pkt.Reason) {
 type opportunity Port
 
 // Take implements link.Source.
-func (o *opportunity) Take(now pkt.Time) *pkt.Packet {
-	q := o.sched.Dequeue(now)
+func (o *opportunity) Take(now pkt.Time) *pkt.Packet { return o.taken(now, o.sched.Dequeue(now)) }
+
+// taken tells of q, which the scheduler let go, if it is a packet.
+func (o *opportunity) taken(now pkt.Time, q *pkt.Packet) *pkt.Packet {
 	if q == nil {
 		return nil
 	}

@@ -1,0 +1,27 @@
+package egress
+
+import (
+	"time"
+
+	"github.com/uqtool/uq/sim/pkt"
+	"github.com/uqtool/uq/sim/sched"
+)
+
+// stations is an opportunity of a port whose scheduler knows stations.
+type stations struct {
+	*opportunity
+	sched sched.Stations
+}
+
+// NextStation implements link.StationSource.
+func (s *stations) NextStation(now pkt.Time, ac pkt.AC) (int, bool) { return s.sched.NextStation(now, ac) }
+
+// TakeFor implements link.StationSource.
+func (s *stations) TakeFor(now pkt.Time, station int, ac pkt.AC) *pkt.Packet {
+	return s.taken(now, s.sched.DequeueFor(now, station, ac))
+}
+
+// Used implements link.StationSource.
+func (s *stations) Used(now pkt.Time, station int, ac pkt.AC, airtime time.Duration, up bool) {
+	s.sched.Used(now, station, ac, airtime, up)
+}
