@@ -22,6 +22,13 @@ func TestRoom(t *testing.T) {
 		{"pfifo", "rate 512mbit delay 100ms", 101001},
 		{"pfifo", "rate 1000gbit delay 3600s", 1001 + 1<<31 - 1},
 		{"pfifo limit 0", "unlimited", 0},
+		{"pfifo", "rate 512mbit delay 50ms 50ms", 101001},
+		{"pfifo", "rate 512mbit delay 100ms loss 1%", 101001},
+		{"pfifo", "rate 512mbit slot 1ms limit 30", 1031},
+		{"pfifo", "rate 512mbit slot 1ms", 2001},
+		{"pfifo", "unlimited slot 1ms packets 5", 2001},
+		{"pfifo", "rate-file steps.csv delay 512us", 1030},
+		{"pfifo", "rate 20mbit front loss 1% slot 1ms", 1001},
 	} {
 		p, err := NewPort(ports, traces.Scheduler{Qdisc: tt.qdisc, Link: tt.link}, nil, &pkt.Pool{})
 		if err != nil {
@@ -34,4 +41,4 @@ func TestRoom(t *testing.T) {
 }
 
 // ports is the maker of these tests' ports.
-var ports = egress.Maker{Qdiscs: builtin.Kinds()}
+var ports = egress.Maker{Qdiscs: builtin.Kinds(), ReadFile: readFile}
