@@ -30,7 +30,8 @@
 //     round, and the next one is served.
 //
 // As in Linux, a class that holds its packets back (a tbf inside) holds back the
-// others too while its turn lasts.
+// others too while its turn lasts, and an empty class is not asked: a codel or red
+// inside does not see that its queue ran empty.
 package drr
 
 import (
