@@ -14,7 +14,9 @@ type stations struct {
 }
 
 // NextStation implements link.StationSource.
-func (s *stations) NextStation(now pkt.Time, ac pkt.AC) (int, bool) { return s.sched.NextStation(now, ac) }
+func (s *stations) NextStation(now pkt.Time, ac pkt.AC) (int, bool) {
+	return s.sched.NextStation(now, ac)
+}
 
 // TakeFor implements link.StationSource.
 func (s *stations) TakeFor(now pkt.Time, station int, ac pkt.AC) *pkt.Packet {

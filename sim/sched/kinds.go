@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/uqtool/uq/sim/pkt"
 	"github.com/uqtool/uq/sim/random"
 	"github.com/uqtool/uq/sim/tc"
 )
@@ -20,6 +21,11 @@ type Env struct {
 	// "prio/1:red" for a child. Random draws from both.
 	Seed uint64
 	Name string
+
+	// Stations is how many stations the link reaches, 0 where it is none that
+	// knows stations; Station is the one a packet is for, or link.Group.
+	Stations int
+	Station  func(*pkt.Packet) int
 
 	kinds    Kinds
 	children []string

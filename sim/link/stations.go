@@ -1,0 +1,36 @@
+package link
+
+import (
+	"time"
+
+	"github.com/uqtool/uq/sim/pkt"
+)
+
+// Group stands for the stations that a group-addressed packet, multicast or
+// broadcast, is for: all of them.
+const Group = -1
+
+// Stationed is implemented by links that reach several stations: an access
+// point's medium.
+type Stationed interface {
+	// Stations is how many there are; they are numbered from 0.
+	Stations() int
+	// Station is the one that p is for, or Group.
+	Station(p *pkt.Packet) int
+}
+
+// StationSource is a Source whose scheduler keeps packets by station and access
+// category, as mac80211's queues are: which station is served next is the
+// scheduler's choice, how many of its packets go into an aggregate the link's.
+// A link that gets a plain Source takes what comes and sorts it itself.
+type StationSource interface {
+	Source
+	// NextStation names the station, or Group, whose turn it is at now among the
+	// packets of category ac. ok is false if there are none that may go.
+	NextStation(now pkt.Time, ac pkt.AC) (station int, ok bool)
+	// TakeFor removes and returns the next packet for station in ac, or nil.
+	TakeFor(now pkt.Time, station int, ac pkt.AC) *pkt.Packet
+	// Used tells how long station's packets of ac have kept the medium busy until
+	// now, failed attempts included; from the station, when up.
+	Used(now pkt.Time, station int, ac pkt.AC, airtime time.Duration, up bool)
+}

@@ -1,0 +1,24 @@
+package sched
+
+import (
+	"time"
+
+	"github.com/uqtool/uq/sim/pkt"
+)
+
+// Stations is implemented by schedulers that keep packets by station and access
+// category, for a link that has stations: see link.StationSource, whose methods
+// these are. Dequeue, too, must work, for links that have none.
+type Stations interface {
+	Scheduler
+	// NextStation names the station, or link.Group, whose turn it is; ok is false
+	// if no packet of ac may go. Asking again changes nothing until a packet was
+	// taken or airtime used.
+	NextStation(now pkt.Time, ac pkt.AC) (station int, ok bool)
+	// DequeueFor is Dequeue for one station and category. It may drop packets
+	// first.
+	DequeueFor(now pkt.Time, station int, ac pkt.AC) *pkt.Packet
+	// Used tells of airtime that station's packets of ac took, failed attempts
+	// included; from the station when up.
+	Used(now pkt.Time, station int, ac pkt.AC, airtime time.Duration, up bool)
+}
