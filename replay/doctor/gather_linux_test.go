@@ -256,7 +256,7 @@ func reportWithout(t *testing.T, what string) *Report {
 	t.Helper()
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Args[0] = os.Args[0]
-	cmd.Env = []string{envWithout + "=" + what, envReport + "=quick"}
+	cmd.Env = append(os.Environ(), envWithout+"="+what, envReport+"=quick")
 	cmd.SysProcAttr = inUserNS.attr()
 	if what == "dumping" {
 		cmd.SysProcAttr.UidMappings[0].ContainerID = 1000 // who has no capabilities

@@ -94,8 +94,10 @@ func takeAway(what string) error {
 			}
 		}
 	}
-	env := []string{envReport + "=quick"}
-	return syscall.Exec("/proc/self/exe", os.Args[:1], env)
+	if err := os.Unsetenv(envWithout); err != nil {
+		return err
+	}
+	return syscall.Exec("/proc/self/exe", os.Args[:1], os.Environ())
 }
 
 // refuse makes the system call nr fail with errno when its argument has one of
