@@ -128,8 +128,7 @@ func (v *Vars) Update(n int64, backlog int, par *Params) {
 	for n > 0 {
 		before := *v
 		v.update(backlog, par)
-		n--
-		if *v == before {
+		if n--; n == 0 || *v == before {
 			return
 		}
 		n -= v.skip(n, backlog, par)
