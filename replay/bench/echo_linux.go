@@ -29,8 +29,8 @@ func echo(d time.Duration) (Echo, error) {
 		return Echo{}, err
 	}
 	defer func() { _ = unix.Close(p.fd) }()
-	for range echoWarm {
-		if _, _, err := p.once(); err != nil {
+	for ok, i := false, 0; i < echoWarm && (ok || i == 0); i++ {
+		if _, ok, err = p.once(); err != nil {
 			return Echo{}, err
 		}
 	}

@@ -171,6 +171,25 @@ func TestLiveBrokenProgram(t *testing.T) {
 	}
 }
 
+// TestLiveDeadProgram: a program that dies at once blocks nobody for long.
+func TestLiveDeadProgram(t *testing.T) {
+	dead := t.TempDir() + "/dead"
+	if err := os.WriteFile(dead, []byte("#!/bin/sh\necho ready\necho oh >&2\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	task := &Task{Rows: []Row{C, NoOp}, Rounds: 1, Duration: 50 * time.Millisecond, CProgram: dead}
+	begin := time.Now()
+	samples, _ := runTask(t, t.Context(), task)
+	if len(samples) != 4 || time.Since(begin) > 20*time.Second {
+		t.Fatalf("%d samples in %s, want 4", len(samples), time.Since(begin))
+	}
+	for _, s := range samples {
+		if dead := s.Row == C; dead != strings.Contains(s.Err, "no echo came back") || dead != strings.Contains(s.Err, "oh") || dead != (s.Err != "") {
+			t.Errorf("%s: error %q", s.Row, s.Err)
+		}
+	}
+}
+
 // TestLiveTools: the user's ping and iperf3 are asked and believed.
 func TestLiveTools(t *testing.T) {
 	dir := t.TempDir()

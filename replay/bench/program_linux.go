@@ -112,10 +112,6 @@ func serveQueue(ctx context.Context, t *programTask, conf nfq.Config, ports egre
 	default:
 		err = fmt.Errorf("row %q is no program of uq's", t.Row)
 	}
-	// Only the host's root may know.
-	if st, kerr := nfq.ReadKernelState(conf.Queue); kerr == nil {
-		res.QueueFull = &st.Full
-	}
 	return err
 }
 

@@ -36,8 +36,8 @@ type Machine struct {
 	CPUs   int    `json:"cpus"`
 	Kernel string `json:"kernel"`
 	Go     string `json:"go"`
-	// Load is the system's load average before, a minute's.
-	Load string `json:"load,omitempty"`
+	// Load is the system's load average of the minute before.
+	Load float64 `json:"load"`
 }
 
 // Line is a row of the table: medians and spreads over its rounds. Ratios are
@@ -88,6 +88,7 @@ type Ratios struct {
 	Bps Spread `json:"tcp"`
 	Pps Spread `json:"udp"`
 	RTT Spread `json:"rtt_avg"`
+	P50 Spread `json:"rtt_p50"`
 }
 
 // Then is a measurement of 2018: ping's mean and iperf3's TCP. Zero is none.
@@ -198,7 +199,7 @@ func newLine(t *Task, k key, g groups) *Line {
 	set(&l.Avg, rtt)
 	set(&l.Max, func(s *Sample) float64 { return float64(s.Echo.Max) })
 	set(&l.Mdev, func(s *Sample) float64 { return float64(s.Echo.Mdev) })
-	set(&l.P50, func(s *Sample) float64 { return float64(s.Echo.P50) })
+	set(&l.P50, median)
 	set(&l.P99, func(s *Sample) float64 { return float64(s.Echo.P99) })
 	set(&l.Bps, bps)
 	set(&l.Pps, pps)
@@ -245,6 +246,7 @@ func (l *Line) program(k key, g groups) {
 
 // The numbers of a sample that are compared.
 func rtt(s *Sample) float64     { return float64(s.Echo.Avg) }
+func median(s *Sample) float64  { return float64(s.Echo.P50) }
 func bps(s *Sample) float64     { return float64(s.TCP.Bps) }
 func pps(s *Sample) float64     { return float64(s.UDP.Pps) }
 func mallocs(s *Sample) float64 { return per(float64(s.Program.Go.Flood), s.UDP.Arrived()) }
@@ -276,13 +278,13 @@ func (g groups) ratios(a, b key) *Ratios {
 	}
 	r.Pps, _ = spread(g.paired(a, b, over(pps)))
 	r.RTT, _ = spread(g.paired(a, b, over(rtt)))
+	r.P50, _ = spread(g.paired(a, b, over(median)))
 	return &r
 }
 
 // notes says what was lost beside the flood and what makes the line doubtful.
 func (l *Line) notes(samples map[int]*Sample) {
-	var echoes, missing, overflows, failed, unrecorded, unseen uint64
-	full, known := uint64(0), false
+	var echoes, missing, overflows, failed, unrecorded, unseen, unruled, unqueued, unread uint64
 	errs := map[string]int{}
 	for round := range MaxRounds {
 		s := samples[round]
@@ -296,17 +298,17 @@ func (l *Line) notes(samples map[int]*Sample) {
 			}
 			continue
 		}
-		echoes += s.Echo.Lost
+		echoes, unread = echoes+s.Echo.Lost, unread+s.UDP.Missed
 		p := s.Program
 		if p == nil {
+			unruled += s.UDP.Sent - min(s.UDP.Arrived(), s.UDP.Sent)
 			continue
 		}
-		missing, overflows = missing+p.Missing, overflows+p.Overflows
+		missing, overflows = missing+s.missing(), overflows+p.Overflows
 		failed, unrecorded = failed+p.Failed, unrecorded+p.Unrecorded
 		unseen += s.unseen()
-		if p.QueueFull != nil {
-			full, known = full+*p.QueueFull, true
-		}
+		unruled += s.UDP.Sent - min(s.UDP.Fed.Packets, s.UDP.Sent)
+		unqueued += s.UDP.Fed.Packets - min(s.UDP.Arrived(), s.UDP.Fed.Packets)
 	}
 	l.count(echoes, "echoes were lost")
 	l.count(missing, "packets did not fit the program's receive buffer")
@@ -315,9 +317,9 @@ func (l *Line) notes(samples map[int]*Sample) {
 	}
 	l.count(failed, "verdicts failed")
 	l.count(unrecorded, "packets passed but are not in the trace")
-	if known {
-		l.count(full, "packets found the kernel's queue full")
-	}
+	l.count(unqueued, "packets of the flood were lost at the queue")
+	l.count(unruled, "packets of the flood never got as far")
+	l.count(unread, "packets of the flood found the server's receive buffer full")
 	l.count(unseen, "packets beside the flood never reached the program")
 	if s := l.Segment; s != nil && l.GSO && l.Rounds > 0 && s.Median < superPacket {
 		l.note("TCP came in packets of %.0f bytes: no super-packets, so GSO could not help", s.Median)
@@ -327,6 +329,15 @@ func (l *Line) notes(samples map[int]*Sample) {
 // superPacket is more than any single packet of the lab, in bytes.
 const superPacket = 2000
 
+// missing counts packets that did not fit the program's receive buffer, as the
+// kernel tells, or else the program.
+func (s *Sample) missing() uint64 {
+	if s.Kernel != nil {
+		return s.Kernel.Undelivered
+	}
+	return s.Program.Missing
+}
+
 // unseen counts the packets that the rule fed and the program neither got nor
 // missed, but for the flood's, which may find the queue full. Without GSO the
 // kernel cuts packets behind the rule and the two cannot be compared.
@@ -335,7 +346,7 @@ func (s *Sample) unseen() uint64 {
 		return 0
 	}
 	flood := s.UDP.Fed.Packets - min(s.UDP.Arrived(), s.UDP.Fed.Packets)
-	return s.Fed.Packets - min(s.Program.Packets+max(s.Program.Missing, flood), s.Fed.Packets)
+	return s.Fed.Packets - min(s.Program.Packets+max(s.missing(), flood), s.Fed.Packets)
 }
 
 func (l *Line) count(n uint64, what string) {

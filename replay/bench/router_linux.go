@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/uqtool/uq/record/nfq"
 	"github.com/uqtool/uq/record/nft"
 	"github.com/uqtool/uq/replay/netns"
 )
@@ -130,6 +131,9 @@ func (r *router) measure(c cell, s *Sample) (err error) {
 		}
 		defer func() {
 			var perr error
+			if k, kerr := nfq.ReadKernelState(queueNumber); kerr == nil {
+				s.Kernel = &Kernel{k.Full, k.Undelivered}
+			}
 			s.Program, perr = st.peer.end()
 			err = errors.Join(err, perr, st.table.Remove())
 		}()
@@ -151,6 +155,9 @@ func (r *router) measure(c cell, s *Sample) (err error) {
 func (r *router) echo(s *Sample) error {
 	a, err := r.client.ask(order{Op: doEcho, For: r.task.Duration})
 	s.Echo = a.Echo
+	if err == nil && a.Echo.Lost == a.Echo.Sent {
+		err = errors.New("no echo came back")
+	}
 	if err == nil && r.task.Tools.Ping != "" {
 		a, err = r.client.ask(order{Op: doPing, For: r.task.Duration, Path: r.task.Tools.Ping})
 		s.Echo.Tool = a.Tool

@@ -15,6 +15,9 @@ type Sample struct {
 	// Fed is what the rule gave the queue in all three measurements.
 	Fed     Fed      `json:"fed"`
 	Program *Program `json:"program,omitempty"`
+	// Kernel is the kernel's account of the queue, which only the host's root may
+	// read.
+	Kernel *Kernel `json:"kernel,omitempty"`
 }
 
 // Echo is what the round trips took, in nanoseconds.
@@ -77,6 +80,14 @@ type Fed struct {
 	Bytes   uint64 `json:"bytes"`
 }
 
+// Kernel is what the kernel dropped before the program.
+type Kernel struct {
+	// Full packets found the queue full, Undelivered ones the program's receive
+	// buffer.
+	Full        uint64 `json:"full"`
+	Undelivered uint64 `json:"undelivered"`
+}
+
 // Program is what a queue program tells of itself, over all of a cell.
 type Program struct {
 	Packets uint64 `json:"packets"`
@@ -90,9 +101,6 @@ type Program struct {
 	Failed uint64 `json:"failed"`
 	// Unrecorded packets passed but are not in the trace.
 	Unrecorded uint64 `json:"unrecorded"`
-	// QueueFull counts packets that found the kernel's queue full, as far as the
-	// kernel tells: only to the host's root.
-	QueueFull *uint64 `json:"queue_full,omitempty"`
 	// Go is what the runtime of a Go program did; nil for C.
 	Go *GoRuntime `json:"go,omitempty"`
 	// Lateness is from the due time of a verdict to when it was given, of Live.

@@ -28,6 +28,12 @@ func dialServer(kind, port int) (int, error) {
 	if err != nil {
 		return -1, fmt.Errorf("open a socket: %w", err)
 	}
+	// A flow that is stuck, or never begins, ends the measurement only.
+	tv := unix.NsecToTimeval(int64(drainMax))
+	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &tv); err != nil {
+		_ = unix.Close(fd)
+		return -1, fmt.Errorf("limit the wait for the server: %w", err)
+	}
 	to := &unix.SockaddrInet4{Port: port, Addr: netns.LabAddresses().Server.As4()}
 	for {
 		err = unix.Connect(fd, to)
@@ -49,11 +55,6 @@ func sendTCP(d time.Duration) (s sent, err error) {
 		return s, err
 	}
 	defer func() { _ = unix.Close(fd) }()
-	// A stuck flow ends the measurement, not the benchmark.
-	tv := unix.NsecToTimeval(int64(d + drainMax))
-	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &tv); err != nil {
-		return s, fmt.Errorf("limit the wait for the flow: %w", err)
-	}
 	buf := make([]byte, tcpChunk)
 	begin := monotonic()
 	for s.To = begin; s.To-begin < int64(d); s.To = monotonic() {

@@ -25,16 +25,16 @@ func (r *Report) WriteWords(w io.Writer) error {
 
 func (r *Report) header(b *strings.Builder) {
 	m := r.Machine
-	fmt.Fprintf(b, "$ %s\n%s, %d CPUs, Linux %s, %s", r.Command, m.CPU, m.CPUs, m.Kernel, m.Go)
-	if m.Load != "" {
-		fmt.Fprintf(b, ", load %s before", m.Load)
-	}
-	fmt.Fprintf(b, "\n%s of %s a measurement, in %s: medians (least-most)\n",
+	fmt.Fprintf(b, "$ %s\n%s, %d CPUs, Linux %s, %s, load %.2f before\n", r.Command, m.CPU, m.CPUs, m.Kernel, m.Go, m.Load)
+	fmt.Fprintf(b, "%s of %s a measurement, in %s: medians (least-most)\n",
 		rounds(r.Task.Rounds), r.Task.Duration, time.Duration(r.TookNs).Round(time.Second/10))
 	if r.Interrupted {
 		b.WriteString("interrupted: this is about what was measured until then\n")
 	}
 }
+
+// busyLoad is the load per CPU above which numbers are doubtful.
+const busyLoad = 0.5
 
 // columns starts a table whose columns are two blanks apart.
 func columns(b *strings.Builder, head ...string) *tabwriter.Writer {
@@ -75,10 +75,10 @@ func (r *Report) ratios(b *strings.Builder) {
 
 // roundTrips has all there is about them.
 func (r *Report) roundTrips(b *strings.Builder) {
-	t := columns(b, "round trip, us", "min", "avg", "max", "mdev", "p50", "p99")
+	t := columns(b, "round trip, us", "min", "avg", "max", "mdev", "p50", "p99", "p50: of no queue", "of C")
 	for _, l := range r.Lines {
-		fmt.Fprintf(t, "%s\t%.1f\t%.1f\t%.1f\t%.1f\t%.1f\t%.1f\n", l.What, l.Min.Median/1e3, l.Avg.Median/1e3,
-			l.Max.Median/1e3, l.Mdev.Median/1e3, l.P50.Median/1e3, l.P99.Median/1e3)
+		fmt.Fprintf(t, "%s\t%.1f\t%.1f\t%.1f\t%.1f\t%.1f\t%.1f\t%s\t%s\n", l.What, l.Min.Median/1e3, l.Avg.Median/1e3,
+			l.Max.Median/1e3, l.Mdev.Median/1e3, l.P50.Median/1e3, l.P99.Median/1e3, l.OfNone.p50(), l.OfC.p50())
 	}
 	end(b, t, len(r.Lines) > 0)
 }
@@ -139,6 +139,9 @@ func (r *Report) noteWords(b *strings.Builder) {
 			fmt.Fprintf(b, "%s: %s\n", l.What, n)
 		}
 	}
+	if m := r.Machine; m.Load > busyLoad*float64(m.CPUs) {
+		fmt.Fprintf(b, "the machine was busy before (load %.2f on %d CPUs): numbers scatter, and ratios less so: stop what runs or raise --rounds\n", m.Load, m.CPUs)
+	}
 	b.WriteString("GSO: the program gets super-packets whole, else the kernel cuts them first\nratios are of one round, then their median; a flood that loses nothing was limited by its sender, not by the queue\n")
 }
 
@@ -156,6 +159,8 @@ func (s *Spread) in(unit float64, digits int) string {
 func (r *Ratios) tcp() string { return r.of(func() float64 { return r.Bps.Median }) }
 func (r *Ratios) udp() string { return r.of(func() float64 { return r.Pps.Median }) }
 func (r *Ratios) rtt() string { return r.of(func() float64 { return r.RTT.Median }) }
+
+func (r *Ratios) p50() string { return r.of(func() float64 { return r.P50.Median }) }
 
 func (r *Ratios) of(f func() float64) string {
 	if r == nil {
