@@ -180,11 +180,12 @@ type Anchor struct {
 // Capture says how packets were taken.
 type Capture struct {
 	Queue      uint16 `json:"queue"`
-	Mode       string `json:"mode"`           // "lab" or "host"
-	Rule       string `json:"rule,omitempty"` // the rule uq installed, in nft's words
-	CopyRange  int    `json:"copy_range"`     // bytes of each packet seen
-	MaxLen     int    `json:"maxlen"`         // kernel queue limit, packets
-	GSO        bool   `json:"gso"`            // super-packets taken whole
+	Queues     int    `json:"queues,omitempty"` // how many, from Queue on, where more than one
+	Mode       string `json:"mode"`             // "lab" or "host"
+	Rule       string `json:"rule,omitempty"`   // the rule uq installed, in nft's words
+	CopyRange  int    `json:"copy_range"`       // bytes of each packet seen
+	MaxLen     int    `json:"maxlen"`           // kernel queue limit, packets
+	GSO        bool   `json:"gso"`              // super-packets taken whole
 	FailOpen   bool   `json:"fail_open,omitempty"`
 	RcvBuf     int    `json:"rcvbuf,omitempty"`      // socket receive buffer, bytes
 	SegmentMTU int    `json:"segment_mtu,omitempty"` // MTU that Segs were estimated with

@@ -31,6 +31,7 @@ type recordOptions struct {
 	metrics  string
 	gso      string
 	set      recordSettings
+	queues   queuesOptions
 	sched    schedOptions
 	lab      labOptions
 	host     hostOptions
@@ -48,6 +49,7 @@ type recordSettings struct {
 	RcvBuf    int    `json:"rcvbuf"`
 	Packets   uint64 `json:"packets"`
 	Comment   string `json:"comment"`
+	serving
 	// Status shows progress on standard error, if that is a terminal.
 	Status bool `json:"status"`
 	// ports makes the scheduler; each process has its own.
@@ -125,6 +127,7 @@ records are lost, never packets, and the trace says how many.`,
 	f.BoolVar(&o.set.FailOpen, "fail-open", false, "let packets that do not fit the queue pass unseen instead of dropping them")
 	f.StringVar(&o.metrics, "metrics", "", "serve Prometheus metrics at PORT of the loopback, or HOST:PORT, while it records")
 	f.BoolVar(&o.json, "json", false, "print a summary as JSON on standard output")
+	o.queues.flags(f)
 	o.sched.flags(f, s.ports)
 	o.lab.flags(f)
 	o.host.flags(f)
@@ -187,6 +190,9 @@ func (o *recordOptions) validate(f *pflag.FlagSet) error {
 		return usageErrorf("--rcvbuf %d: want 1 to %d bytes", o.set.RcvBuf, 1<<30)
 	}
 	o.set.GSO = o.gso == "on"
+	if err := o.queues.validate(&o.set, o.host.queue, o.lab.on || o.host.hook != ""); err != nil {
+		return err
+	}
 	if err := o.sched.validate(o, f); err != nil {
 		return err
 	}
@@ -254,7 +260,7 @@ type surroundings struct {
 // so that its counter says nothing where the kernel segments them.
 func (in *surroundings) witness(set recordSettings) record.Witness {
 	w := record.Witness{
-		KernelState: func() (nfq.KernelState, error) { return nfq.ReadKernelState(in.queue) },
+		KernelState: func() (nfq.KernelState, error) { return nfq.ReadKernelStates(in.queue, set.Queues) },
 		FailOpen:    set.FailOpen,
 	}
 	if set.GSO {
@@ -266,19 +272,22 @@ func (in *surroundings) witness(set recordSettings) record.Witness {
 // recordQueue binds the queue and records to out until ctx ends. Only once the
 // queue is bound is out emptied.
 func recordQueue(ctx context.Context, set recordSettings, in surroundings, out *os.File) (rec recorded, err error) {
-	q, err := nfq.Open(nfq.Config{
+	qs, err := openQueues(nfq.Config{
 		Queue: in.queue, CopyRange: set.CopyRange, MaxLen: set.MaxLen,
-		GSO: set.GSO, FailOpen: set.FailOpen, RcvBuf: set.RcvBuf,
-	})
+		GSO: set.GSO, FailOpen: set.FailOpen, RcvBuf: set.RcvBuf, BusyPoll: set.BusyPoll,
+	}, set.Queues, set.Scheduler != nil)
 	if err != nil {
 		return rec, err
 	}
-	defer func() { err = errors.Join(nameOutput(err, set.Output), q.Close()) }()
+	defer func() { err = errors.Join(nameOutput(err, set.Output), qs.close()) }()
 	clock := record.StartClock()
 	h := record.NewHeader(clock, traces.Capture{
 		Queue: in.queue, Mode: in.mode, Rule: in.rule, CopyRange: set.CopyRange, MaxLen: set.MaxLen,
-		GSO: set.GSO, FailOpen: set.FailOpen, RcvBuf: q.RcvBuf(), SegmentMTU: in.mtu, Direction: in.dir,
+		GSO: set.GSO, FailOpen: set.FailOpen, RcvBuf: qs[0].RcvBuf(), SegmentMTU: in.mtu, Direction: in.dir,
 	})
+	if set.Queues > 1 {
+		h.Capture.Queues = set.Queues
+	}
 	h.Tool, h.Comment, h.Scenario, h.Scheduler = toolName(), set.Comment, in.scenario, set.Scheduler
 	if err := empty(out); err != nil {
 		return rec, err
@@ -301,14 +310,19 @@ func recordQueue(ctx context.Context, set recordSettings, in surroundings, out *
 		return rec, err
 	}
 	if set.Scheduler != nil {
-		return scheduleQueue(ctx, q, w, replay.LiveOptions{
+		return scheduleQueue(ctx, qs[0], w, replay.LiveOptions{
 			Clock: clock, Ports: set.ports, Scheduler: *set.Scheduler, LinkHeader: h.LinkHeader, MTU: in.mtu,
 			CEMark: ceMark, Timer: set.Timer, Packets: set.Packets, Progress: mon.show, Meter: mon.meter(), Witness: in.witness(set),
+			Thread: func() error { return set.Thread.Tune(0) },
 		})
 	}
-	rec.Record, err = record.Run(ctx, q, w, record.Options{
+	all := make([]record.Queue, len(qs))
+	for i, q := range qs {
+		all[i] = q
+	}
+	rec.Record, err = record.RunAll(ctx, all, w, record.Options{
 		Clock: clock, CopyRange: set.CopyRange, MTU: in.mtu, Packets: set.Packets, Progress: mon.show, Meter: mon.meter(),
-		Witness: in.witness(set),
+		Witness: in.witness(set), Thread: set.Thread.Tune,
 	})
 	return rec, err
 }

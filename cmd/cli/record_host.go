@@ -137,6 +137,7 @@ func recordOnHost(ctx context.Context, o recordOptions, out, served *os.File, re
 		defer cancel()
 	}
 	h := o.host
+	h.rule.Queues, h.rule.Fanout = o.set.Queues, o.set.Fanout
 	in := surroundings{queue: h.queue, mode: "host", mtu: h.mtu(), metrics: served, ready: func() error { return nil }}
 	if rules := h.rules(o.set.Scheduler != nil); len(rules) > 0 {
 		var table *nft.Table

@@ -51,6 +51,7 @@ func (l *labOptions) flags(f *pflag.FlagSet) {
 func (l *labOptions) validate(o *recordOptions) error {
 	c := &l.config
 	c.ECN, c.Congestion, c.Server, c.Command = l.ecn, l.congestion, strings.Fields(l.server), o.command
+	c.Queues, c.Fanout = o.set.Queues, o.set.Fanout
 	if o.set.Scheduler != nil {
 		c.CEMark = ceMark
 	}

@@ -8,19 +8,18 @@ import (
 	"io"
 	"net"
 	"os"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
 
+	"github.com/uqtool/uq/record/thread"
 	"github.com/uqtool/uq/replay"
 	"github.com/uqtool/uq/replay/inject"
 	"github.com/uqtool/uq/traces"
 )
 
 // liveFlags are the flags of liveOptions.
-var liveFlags = []string{"output", "timer", "cpu", "compare", "maxlen", "rcvbuf", "drain", "comment", "dev", "dst-mac", "allow-real-network"}
+var liveFlags = []string{"output", "timer", "cpu", "busy-poll", "nice", "rt", "compare", "maxlen", "rcvbuf", "drain", "comment", "dev", "dst-mac", "allow-real-network"}
 
 // liveOptions are the flags that matter to a live replay only.
 type liveOptions struct {
@@ -35,8 +34,10 @@ type liveOptions struct {
 	dev     string
 	dstMAC  string
 	allow   bool
-	cpus    []int            // made of cpu
-	mac     net.HardwareAddr // made of dstMAC
+	servingOptions
+	serve serving          // made of them
+	cpus  []int            // made of cpu
+	mac   net.HardwareAddr // made of dstMAC
 }
 
 // defaultDrain is how long held packets may take to leave at the end.
@@ -46,6 +47,7 @@ func (l *liveOptions) flags(f *pflag.FlagSet) {
 	f.StringVarP(&l.output, "output", "o", "", "live: trace of what happened to write, replacing what is there")
 	f.StringVar(&l.timer, "timer", string(replay.Hybrid), "live: how to wait: sleep, hybrid (sleep, then poll for 100us) or spin (poll: costs a core)")
 	f.StringVar(&l.cpu, "cpu", "auto", "live: CPUs to pin the sending and the scheduling loop to, as 0,1; auto: two, unless --timer sleep; none")
+	l.servingOptions.flags(f, "live: ")
 	f.BoolVar(&l.compare, "compare", false, "live: compare with simulations, packet by packet (takes about 50 bytes of memory a packet)")
 	f.IntVar(&l.maxLen, "maxlen", 0, "live: the kernel queue's limit in packets (0: the default of uq record)")
 	f.IntVar(&l.rcvBuf, "rcvbuf", 0, "live: socket receive buffer to ask for, in bytes (0: the default of uq record)")
@@ -73,6 +75,10 @@ func (l *liveOptions) validate() error {
 	if err := l.validateDevice(); err != nil {
 		return err
 	}
+	var err error
+	if l.serve, err = l.serving(); err != nil {
+		return err
+	}
 	switch l.cpu {
 	case "none":
 		return nil
@@ -82,12 +88,8 @@ func (l *liveOptions) validate() error {
 		}
 		return nil
 	}
-	for _, w := range strings.Split(l.cpu, ",") {
-		n, err := strconv.Atoi(w)
-		if err != nil || n < 0 || n > 1023 || len(l.cpus) == 2 {
-			return usageErrorf("--cpu %q: want one or two CPU numbers, as 0 or 0,1, or auto or none", l.cpu)
-		}
-		l.cpus = append(l.cpus, n)
+	if l.cpus, err = thread.ParseCPUs(l.cpu); err != nil || len(l.cpus) > 2 {
+		return usageErrorf("--cpu %q: want one or two CPU numbers, as 0 or 0,1, or auto or none", l.cpu)
 	}
 	return nil
 }
@@ -117,7 +119,8 @@ func replayOnDevice(ctx context.Context, s *streams, o *replayOptions, in *input
 		return err
 	}
 	defer trace.Close()
-	t := &inject.Task{Selection: o.sel, Timer: replay.Timer(o.liveOnly.timer), CPUs: o.liveOnly.cpus}
+	t := &inject.Task{Selection: o.sel, Timer: replay.Timer(o.liveOnly.timer), CPUs: o.liveOnly.cpus,
+		Nice: o.liveOnly.nice, RT: o.liveOnly.rt}
 	rep.Mode, rep.Link = "device "+o.liveOnly.dev, ""
 	rep.Report, err = inject.SendOn(ctx, t, o.liveOnly.dev, o.liveOnly.mac, func() (*traces.Reader, error) { return inject.OpenTrace(trace) })
 	if err != nil {
@@ -147,6 +150,7 @@ func finishReplay(s *streams, o *replayOptions, rep *replayReport) error {
 func replayLive(ctx context.Context, s *streams, o *replayOptions, in *input, rep *replayReport) error {
 	t := &inject.Task{
 		Selection: o.sel, Ports: s.ports, Scheduler: o.scheduler(), Timer: replay.Timer(o.liveOnly.timer), CPUs: o.liveOnly.cpus,
+		Nice: o.liveOnly.nice, RT: o.liveOnly.rt, BusyPoll: o.liveOnly.serve.BusyPoll,
 		MaxLen: o.liveOnly.maxLen, RcvBuf: o.liveOnly.rcvBuf, Drain: o.liveOnly.drain, Tool: toolName(), Comment: o.liveOnly.comment,
 	}
 	payload, err := json.Marshal(t)

@@ -35,8 +35,7 @@ func SendOn(ctx context.Context, t *Task, device string, to net.HardwareAddr, op
 	done := make(chan error)
 	go func() {
 		runtime.LockOSThread() // and never unlock: the thread is tuned
-		cpu, pin := t.cpu(0)
-		if err := tuneThread(cpu, pin); err != nil {
+		if err := t.tune(0); err != nil {
 			done <- err
 			return
 		}

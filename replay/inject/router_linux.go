@@ -55,7 +55,7 @@ func (r *routerEnd) run(ctx context.Context) (err error) {
 	if r.result.MaxLen = t.MaxLen; t.MaxLen == 0 {
 		r.result.MaxLen = nfq.DefaultMaxLen
 	}
-	conf := nfq.Config{Queue: r.lab.Config.Queue, GSO: true, MaxLen: r.result.MaxLen, RcvBuf: t.RcvBuf}
+	conf := nfq.Config{Queue: r.lab.Config.Queue, GSO: true, MaxLen: r.result.MaxLen, RcvBuf: t.RcvBuf, BusyPoll: t.BusyPoll}
 	q, err := nfq.Open(conf)
 	if err != nil {
 		return err
@@ -112,7 +112,7 @@ func (r *routerEnd) options(clock record.Clock, recorded traces.Header) replay.L
 			}
 			return 0
 		},
-		Thread: func() error { cpu, pin := t.cpu(1); return tuneThread(cpu, pin) },
+		Thread: func() error { return t.tune(1) },
 		Witness: record.Witness{
 			KernelState: func() (nfq.KernelState, error) { return nfq.ReadKernelState(r.lab.Config.Queue) },
 			Fed: func() (uint64, error) {

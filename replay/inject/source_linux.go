@@ -70,8 +70,7 @@ func Source(t *Task) netns.End {
 			return nil, err
 		}
 		defer s.sock.close()
-		cpu, pin := t.cpu(0)
-		if err := tuneThread(cpu, pin); err != nil {
+		if err := t.tune(0); err != nil {
 			return nil, err
 		}
 		before := readDevice(e.Link)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/uqtool/uq/record"
+	"github.com/uqtool/uq/record/thread"
 	"github.com/uqtool/uq/replay"
 	"github.com/uqtool/uq/sim/egress"
 	"github.com/uqtool/uq/traces"
@@ -25,6 +26,12 @@ type Task struct {
 	// CPUs are the processors of the source's and the router's loop, in this
 	// order; one is for both, none leaves it to the kernel.
 	CPUs []int `json:"cpus,omitempty"`
+	// Nice and RT are the urgency of both loops, as in thread.Options; the zero
+	// values ask for as much as is allowed.
+	Nice int  `json:"nice,omitempty"`
+	RT   bool `json:"rt,omitempty"`
+	// BusyPoll is the router's, as in nfq.Config.
+	BusyPoll time.Duration `json:"busy_poll_ns,omitempty"`
 	// MaxLen is the kernel queue's limit in packets, RcvBuf its reader's
 	// receive buffer in bytes; 0 is nfq's default.
 	MaxLen int `json:"maxlen,omitempty"`
@@ -59,15 +66,14 @@ func OpenTrace(f *os.File) (*traces.Reader, error) {
 	return traces.NewReader(io.NewSectionReader(f, 0, st.Size()))
 }
 
-// cpu is the processor for the loop of the i-th of source and router.
-func (t *Task) cpu(i int) (cpu int, set bool) {
-	switch len(t.CPUs) {
-	case 0:
-		return 0, false
-	case 1:
-		return t.CPUs[0], true
+// tune prepares the calling thread, which must be locked, for the loop of the
+// i-th of source and router.
+func (t *Task) tune(i int) error {
+	o := thread.Options{CPUs: t.CPUs, Nice: t.Nice, RT: t.RT}
+	if o.Nice == 0 {
+		thread.Hurry()
 	}
-	return t.CPUs[i], true
+	return o.Tune(i)
 }
 
 // Device is what a network device has counted while a lab ran.

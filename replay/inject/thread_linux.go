@@ -1,7 +1,6 @@
 package inject
 
 import (
-	"fmt"
 	"os"
 	"strconv"
 	"strings"
@@ -9,26 +8,6 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
-
-// tuneThread prepares the calling thread, which must be locked, for keeping
-// time: the kernel may not delay its timers to save wake-ups, and it stays on
-// its processor.
-func tuneThread(cpu int, pin bool) error {
-	if err := unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0); err != nil {
-		return fmt.Errorf("set timer slack: %w", err)
-	}
-	// Go ahead of other work, where that is allowed (root); no matter if not.
-	_ = unix.Setpriority(unix.PRIO_PROCESS, 0, -20)
-	if !pin {
-		return nil
-	}
-	var set unix.CPUSet
-	set.Set(cpu)
-	if err := unix.SchedSetaffinity(0, &set); err != nil {
-		return fmt.Errorf("pin to CPU %d: choose one that this process may use: %w", cpu, err)
-	}
-	return nil
-}
 
 // readDevice reads a device's counters. A device that is gone has none.
 func readDevice(name string) Device {

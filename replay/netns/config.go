@@ -37,8 +37,13 @@ func ParseDirection(s string) (Direction, error) {
 type Config struct {
 	// Direction is the recorded one; Up when empty.
 	Direction Direction `json:"direction"`
-	// Queue is the NFQUEUE for the capture; the next one serves the delay.
+	// Queue is the NFQUEUE for the capture, or the first of Queues; the one after
+	// serves the delay.
 	Queue uint16 `json:"queue"`
+	// Queues is how many queues the recorded packets are spread over, and Fanout
+	// that the processor chooses: see nft.Rule. 0 is one.
+	Queues int  `json:"queues,omitempty"`
+	Fanout bool `json:"fanout,omitempty"`
 	// Bottleneck may be nil.
 	Bottleneck *Bottleneck `json:"bottleneck,omitempty"`
 	// ECN makes TCP at both ends ask for it.
@@ -94,8 +99,8 @@ func (c *Config) Validate() error {
 		return c.validateEnds()
 	case (c.Traffic == nil) == (len(c.Command) == 0):
 		return errors.New("lab: want either a command or built-in traffic")
-	case c.Queue == 65535:
-		return errors.New("queue 65535: the lab needs the next number too: use a lower one")
+	case int(c.Queue)+max(c.Queues, 1) > 65535:
+		return fmt.Errorf("queue %d: the lab needs the number after the last queue, too: use a lower one", c.Queue)
 	case c.Traffic != nil:
 		return c.mix().Validate()
 	}
@@ -112,6 +117,9 @@ func (c *Config) validateEnds() error {
 
 // ownEnds says whether the program's own Source and Sink run at the ends.
 func (c *Config) ownEnds() bool { return c.Wire != nil || c.Ends }
+
+// delayQueue is the number of the queue that serves the delay.
+func (c *Config) delayQueue() uint16 { return c.Queue + uint16(max(c.Queues, 1)) }
 
 func (c *Config) direction() Direction {
 	if c.Direction == "" {

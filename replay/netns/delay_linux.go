@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/uqtool/uq/record/nfq"
+	"github.com/uqtool/uq/record/thread"
 )
 
 // delayLine holds every packet of a queue for the same time: in order, each
@@ -42,6 +43,7 @@ func startDelayLine(queue uint16, delay time.Duration) (*delayLine, error) {
 	}
 	d := &delayLine{q: q, delay: delay, held: make([]heldPacket, 1024), done: make(chan error, 1)}
 	go func() {
+		defer thread.Reserve()()
 		// A thread of its own wakes up when the kernel's timer says so.
 		runtime.LockOSThread()
 		// The kernel may otherwise add 50 µs to every wait to save energy.

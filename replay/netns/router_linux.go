@@ -198,7 +198,8 @@ const (
 // recordRule feeds the capture's queue. The lab's rules have no bypass: when a
 // reader dies the lab ends, and a packet that slipped by would be a lie.
 func (r *router) recordRule() nft.Rule {
-	rule := nft.Rule{Name: "record", Hook: nft.Forward, Priority: recordPriority, Queue: r.cfg.Queue}
+	rule := nft.Rule{Name: "record", Hook: nft.Forward, Priority: recordPriority,
+		Queue: r.cfg.Queue, Queues: r.cfg.Queues, Fanout: r.cfg.Fanout}
 	if r.cfg.direction() != Both {
 		rule.OutDev = r.recorded()[0]
 	}
@@ -208,7 +209,7 @@ func (r *router) recordRule() nft.Rule {
 // delayRule feeds the delay line with the direction that is not recorded, or
 // the way down when both are.
 func (r *router) delayRule() nft.Rule {
-	rule := nft.Rule{Name: "delay", Hook: nft.Forward, Priority: delayPriority, Queue: r.cfg.Queue + 1, OutDev: ToClient}
+	rule := nft.Rule{Name: "delay", Hook: nft.Forward, Priority: delayPriority, Queue: r.cfg.delayQueue(), OutDev: ToClient}
 	if r.cfg.direction() == Down {
 		rule.OutDev = ToServer
 	}
@@ -231,7 +232,7 @@ func (r *router) attach(capture Capture) error {
 		}
 	}
 	if b := r.cfg.Bottleneck; b != nil && b.Delay != 0 {
-		d, err := startDelayLine(r.cfg.Queue+1, b.Delay)
+		d, err := startDelayLine(r.cfg.delayQueue(), b.Delay)
 		if err != nil {
 			return err
 		}
