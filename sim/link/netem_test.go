@@ -54,7 +54,13 @@ func (r *trial) Duplicate(p *pkt.Packet) *pkt.Packet {
 	return &r.c
 }
 
-const trials = 1000000
+// manyTrials is a million, or fewer in short mode.
+func manyTrials() int {
+	if testing.Short() {
+		return 100000
+	}
+	return 1000000
+}
 
 // try runs a million opportunities through "unlimited" with impairments.
 func try(t *testing.T, words string) *trial {
@@ -63,8 +69,8 @@ func try(t *testing.T, words string) *trial {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &trial{delays: make([]time.Duration, 0, trials), lost: make([]bool, 0, trials)}
-	for range trials {
+	r := &trial{delays: make([]time.Duration, 0, manyTrials()), lost: make([]bool, 0, manyTrials())}
+	for range manyTrials() {
 		r.now += 1e6
 		l.Transmit(r.now, r, r)
 	}
@@ -98,6 +104,8 @@ func count(b []bool) (n int) {
 	return n
 }
 
+func share(b []bool) float64 { return float64(count(b)) / float64(len(b)) }
+
 // runs are the lengths of runs of losses.
 func runs(lost []bool) (lengths []int) {
 	n := 0
@@ -116,18 +124,18 @@ func runs(lost []bool) (lengths []int) {
 func TestIndependent(t *testing.T) {
 	for _, p := range []float64{0.0001, 0.01, 0.3, 0.99} {
 		percent := fraction(math.Round(p * math.MaxUint32)).String()
-		near(t, "loss "+percent, count(try(t, "loss "+percent).lost), trials, p)
-		near(t, "duplicate "+percent, try(t, "duplicate "+percent).copies, trials, p)
-		near(t, "corrupt "+percent, try(t, "corrupt "+percent).corrupted, trials, p)
+		near(t, "loss "+percent, count(try(t, "loss "+percent).lost), manyTrials(), p)
+		near(t, "duplicate "+percent, try(t, "duplicate "+percent).copies, manyTrials(), p)
+		near(t, "corrupt "+percent, try(t, "corrupt "+percent).corrupted, manyTrials(), p)
 	}
 	front := try(t, "front loss 30%") // an opportunity lasts until a packet is not lost
 	near(t, "front loss 30%", count(front.lost), front.n, 0.3)
-	if r := try(t, "loss 100%"); count(r.lost) != trials {
-		t.Errorf("loss 100%% loses %d of %d", count(r.lost), trials)
+	if r := try(t, "loss 100%"); count(r.lost) != manyTrials() {
+		t.Errorf("loss 100%% loses %d of %d", count(r.lost), manyTrials())
 	}
 	both := try(t, "loss 30% duplicate 40%")
-	near(t, "both lost", count(both.lost), trials, 0.3*0.6)
-	near(t, "copies of what was not lost, themselves not lost", both.copies, trials, 0.4*0.7*0.7)
+	near(t, "both lost", count(both.lost), manyTrials(), 0.3*0.6)
+	near(t, "copies of what was not lost, themselves not lost", both.copies, manyTrials(), 0.4*0.7*0.7)
 	if r := try(t, "loss 10% ecn"); r.marked != 0 {
 		t.Errorf("%d marks on packets that are not ECN-capable", r.marked)
 	}
@@ -149,7 +157,7 @@ func TestGilbertElliott(t *testing.T) {
 		rate := bad*c.bad + (1-bad)*c.good
 		memory := 1 - c.p - c.r
 		variance := rate*(1-rate) + 2*bad*(1-bad)*(c.bad-c.good)*(c.bad-c.good)*memory/(1-memory)
-		within(t, words+": loss rate", float64(count(lost))/trials, rate, 3*math.Sqrt(variance/trials))
+		within(t, words+": loss rate", share(lost), rate, 3*math.Sqrt(variance/float64(len(lost))))
 		if c.good == 0 && c.bad == 1 {
 			bursts := runs(lost)
 			mean := 1 / c.r
@@ -175,11 +183,11 @@ func TestStateModel(t *testing.T) {
 		// Batches of a thousand packets are nearly independent.
 		var sum, squares float64
 		const batch = 1000
-		for i := 0; i < trials; i += batch {
+		for i := 0; i < manyTrials(); i += batch {
 			x := float64(count(lost[i:i+batch])) / batch
 			sum, squares = sum+x, squares+x*x
 		}
-		n := float64(trials / batch)
+		n := float64(manyTrials() / batch)
 		sigma := math.Sqrt((squares/n - sum*sum/n/n) / n)
 		within(t, words+": loss rate", sum/n, rate, 3*sigma)
 		if c.p14 == 0 && c.p32 == 0 {
@@ -223,15 +231,15 @@ func TestDelay(t *testing.T) {
 		"delay 30ms 2ms distribution paretonormal": 2 * ms,
 	} {
 		mean, deviation, correlation := moments(try(t, words).delays)
-		within(t, words+": mean", mean, 30*ms, 3*sigma/math.Sqrt(trials)+ms/8192)
+		within(t, words+": mean", mean, 30*ms, 3*sigma/math.Sqrt(float64(manyTrials()))+ms/8192)
 		// Pareto's fourth moment is large: its deviation's own error is.
 		within(t, words+": deviation", deviation, sigma, 0.03*sigma)
-		within(t, words+": correlation", correlation, 0, 3/math.Sqrt(trials))
+		within(t, words+": correlation", correlation, 0, 3/math.Sqrt(float64(manyTrials())))
 	}
 	for _, rho := range []float64{0.1, 0.25, 0.5, 0.9} {
 		words := "delay 30ms 2ms " + fraction(math.Round(rho*math.MaxUint32)).String()
 		_, deviation, correlation := moments(try(t, words).delays)
-		within(t, words+": correlation", correlation, rho, 4/math.Sqrt(trials))
+		within(t, words+": correlation", correlation, rho, 4/math.Sqrt(float64(manyTrials())))
 		within(t, words+": deviation", deviation, 2*ms/math.Sqrt(3)*math.Sqrt((1-rho)/(1+rho)), 0.01*2*ms)
 	}
 	for words, want := range map[string]time.Duration{"delay 1ms 30ms": 0, "delay 7ms": 7 * time.Millisecond} {
@@ -278,13 +286,13 @@ func TestReorder(t *testing.T) {
 		}
 		return at
 	}
-	near(t, "reorder 25%", len(skipped("reorder 25%")), trials, .25)
+	near(t, "reorder 25%", len(skipped("reorder 25%")), manyTrials(), .25)
 	at := skipped("reorder 100% gap 5")
-	if len(at) != trials/5 || at[0] != 4 || at[1] != 9 {
+	if len(at) != manyTrials()/5 || at[0] != 4 || at[1] != 9 {
 		t.Errorf("gap 5: %d skip, the first %v", len(at), at[:5])
 	}
 	// Of four waits and a chance of a half, a cycle is 4 + 2 on average.
-	within(t, "reorder 50% gap 5", float64(len(skipped("reorder 50% gap 5")))/trials, 1.0/6, .001)
+	within(t, "reorder 50% gap 5", float64(len(skipped("reorder 50% gap 5")))/float64(manyTrials()), 1.0/6, .001)
 }
 
 // TestSlot has slots by hand: packets a millisecond apart, from 1 ms on.
@@ -340,7 +348,7 @@ func TestLimit(t *testing.T) {
 		}
 		most = max(most, len(h))
 	}
-	if most != 10 || count(r.lost) < trials/4 {
+	if most != 10 || count(r.lost) < manyTrials()/4 {
 		t.Errorf("at most %d behind the wire, %d lost", most, count(r.lost))
 	}
 }
