@@ -47,7 +47,13 @@ it.`,
 }
 
 func runDoctor(ctx context.Context, s *streams, o doctorOptions) error {
+	if isTerminal(s.err) {
+		o.Progress = func(probe string) { fmt.Fprintf(s.err, "\r\x1b[Ktrying %s", probe) }
+	}
 	facts, err := doctor.Gather(ctx, o.Options)
+	if o.Progress != nil {
+		fmt.Fprint(s.err, "\r\x1b[K")
+	}
 	if err != nil {
 		return fmt.Errorf("doctor: %w", err)
 	}

@@ -4,6 +4,8 @@ package doctor
 type Options struct {
 	// Quick leaves out what takes time: it measures nothing.
 	Quick bool
+	// Progress, if not nil, is told the name of each probe before it starts.
+	Progress func(probe string)
 }
 
 // Facts is what the probes found; see [Gather].

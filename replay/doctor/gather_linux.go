@@ -33,7 +33,10 @@ func Gather(ctx context.Context, o Options) (*Facts, error) {
 	f := &Facts{System: system(), Quick: o.Quick, Root: os.Geteuid() == 0, Sysctl: sysctls()}
 	limited, cancel := context.WithTimeout(ctx, gatherLimit)
 	defer cancel()
-	g := gatherer{ctx: limited, quick: o.Quick}
+	g := gatherer{ctx: limited, quick: o.Quick, progress: o.Progress}
+	if g.progress == nil {
+		g.progress = func(string) {}
+	}
 	f.Host = try[struct{}](&g, probeHost, inHere)
 	if !f.Root {
 		// As the lab does. What fails for want of it is told by what comes next.
@@ -141,6 +144,8 @@ type gatherer struct {
 	quick   bool
 	private NetNS
 	broken  error // why no probe can be run at all
+	// progress is Options.Progress, or does nothing.
+	progress func(probe string)
 }
 
 // netNS finds out how to get a network namespace, as the lab does: root does

@@ -30,9 +30,13 @@ func TestLiveGather(t *testing.T) {
 		t.Skip(err)
 	}
 	start := time.Now()
-	f, err := Gather(t.Context(), Options{})
+	var tried []string
+	f, err := Gather(t.Context(), Options{Progress: func(probe string) { tried = append(tried, probe) }})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if len(tried) < 15 || slices.Contains(tried, "") {
+		t.Errorf("progress was told of %q", tried)
 	}
 	if d := time.Since(start); d > gatherLimit+2*time.Second {
 		t.Errorf("it took %v", d)
@@ -276,7 +280,7 @@ func reportWithout(t *testing.T, what string) *Report {
 
 // TestLiveProbes meets probes that misbehave: each is told, none is waited for.
 func TestLiveProbes(t *testing.T) {
-	g := gatherer{ctx: t.Context()}
+	g := gatherer{ctx: t.Context(), progress: func(string) {}}
 	if got := try[Rule](&g, "no such probe", inHere); got.Fault == nil || !strings.Contains(got.Fault.Text, "no such probe") {
 		t.Errorf("unknown probe: %+v", got)
 	}

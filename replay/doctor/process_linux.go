@@ -42,6 +42,7 @@ func try[T any](g *gatherer, name string, in place) (t Tried[T]) {
 		return t
 	}
 	t.Done = true
+	g.progress(name)
 	a, err := g.run(name, g.where(in))
 	if err == nil && a.Fault == nil {
 		err = json.Unmarshal(a.Found, &t.Found)
