@@ -31,7 +31,7 @@ fuzz: ## fuzz every fuzz target for FUZZTIME each (10s)
 	@.ci/fuzz $(FUZZTIME)
 
 golden: ## write golden files anew: look at the diff before you commit it
-	$(GO) test ./sim/sched/builtin -rewrite
+	$(GO) test ./sim/sched/builtin ./replay/doctor -rewrite
 	$(GO) test ./traces ./cmd/cli ./replay/bench -update
 
 lint: ## gofmt, go vet, staticcheck, the purity test
