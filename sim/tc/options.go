@@ -185,7 +185,7 @@ func Flag(name string, v *bool, help string) Option {
 // Word is a bare word that calls set; it is never printed and has no opposite.
 func Word(name string, help string, set func()) Option {
 	return Option{name: name, help: help, set: func(string) error { set(); return nil }, get: func() Field {
-		return Field{Key: name, Hidden: true, Flag: true}
+		return Field{Key: name, Hidden: true}
 	}}
 }
 

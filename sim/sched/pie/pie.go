@@ -47,8 +47,8 @@
 //   - Probabilities end at 1. Linux compares with 2^64 what it keeps in units
 //     of 2^-56, so there it winds up beyond 1 in a long flood, and takes the
 //     longer to come down.
-//   - No sum wraps: delays beyond 100 s, a backlog beyond 16 MiB under
-//     dq_rate_estimator, 275 s without a departure.
+//   - No sum wraps: delays beyond 90 s (30 s at the largest gains), a backlog
+//     beyond 16 MiB under dq_rate_estimator, 275 s without a departure.
 //   - Updates come on time. Linux rounds tupdate up to its timer tick: 15 ms
 //     are 16 ms at HZ=250.
 //   - Lengths are Packet.Len; Linux leaves the repeated headers of a
