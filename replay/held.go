@@ -9,6 +9,9 @@ import (
 // entry is a packet between its arrival and its place in the trace.
 type entry struct {
 	rec traces.Record
+	// flow is the packet's if the table of flows had no room for it. Packets may
+	// point here, and after the ring has grown into the old one.
+	flow pkt.Flow
 	// packet names it to the kernel.
 	packet nfq.Ref
 	// decided is set once the port let go of the packet; round is the loop's

@@ -290,14 +290,15 @@ func (l *Live) arrive(p *nfq.Packet, now pkt.Time) {
 	}
 	q := l.pool.Get()
 	q.ID, q.Arrival = id, now
-	q.Flow = l.flow(&r.Flow)
+	q.Flow = l.flow(&r.Flow, e)
 	r.Fill(q, l.opt.LinkHeader)
 	l.port.Enqueue(now, q)
 }
 
 // flow is the port's flow of a key: the same as a traces.Source makes of the
-// records, which numbers them in the same order.
-func (l *Live) flow(k *pkt.FlowKey) *pkt.Flow {
+// records, which numbers them in the same order. One past the table lives in e,
+// as long as its packet, so that ever new flows cost no memory.
+func (l *Live) flow(k *pkt.FlowKey, e *entry) *pkt.Flow {
 	if l.last != nil && l.last.FlowKey == *k {
 		return l.last
 	}
@@ -306,7 +307,8 @@ func (l *Live) flow(k *pkt.FlowKey) *pkt.Flow {
 		return f
 	}
 	if len(l.flows) >= traces.MaxFlows {
-		return pkt.NewFlow(*k, pkt.OtherFlows, l.opt.Scheduler.Seed)
+		e.flow = *pkt.NewFlow(*k, pkt.OtherFlows, l.opt.Scheduler.Seed)
+		return &e.flow
 	}
 	f := pkt.NewFlow(*k, uint32(len(l.flows)), l.opt.Scheduler.Seed)
 	l.flows[*k] = f

@@ -103,16 +103,25 @@ func (p *place) start(file string, args ...string) *recording {
 func (r *recording) freeze(f func()) {
 	r.t.Helper()
 	r.signal(syscall.SIGSTOP)
-	stat := fmt.Sprintf("/proc/%d/stat", r.cmd.Process.Pid)
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
-		if b, err := os.ReadFile(stat); err != nil || time.Now().After(end) {
-			r.t.Fatalf("it does not stop: %v", err)
-		} else if bytes.Contains(b, []byte(") T ")) {
-			break
+	for end := time.Now().Add(30 * time.Second); !allThreads(r.cmd.Process.Pid, 'T'); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			r.t.Fatal("it does not stop")
 		}
 	}
 	f()
 	r.signal(syscall.SIGCONT)
+}
+
+// allThreads says whether every thread of a process is in a state: 'T' stopped,
+// 'S' sleeping.
+func allThreads(pid int, state byte) bool {
+	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	for _, f := range files {
+		if b, err := os.ReadFile(f); err == nil && !bytes.Contains(b, []byte{')', ' ', state, ' '}) {
+			return false
+		}
+	}
+	return len(files) > 0
 }
 
 func (r *recording) signal(s syscall.Signal) {
@@ -122,14 +131,14 @@ func (r *recording) signal(s syscall.Signal) {
 	}
 }
 
-// rest waits until the kernel holds nothing back any more: the counters stand
-// still.
+// rest waits until there is nothing left to do: the counters stand still and
+// the recording sleeps, and does not just wait for a processor.
 func (r *recording) rest() {
 	r.t.Helper()
 	last, same := r.place.passed.Packets(), 0
 	for end := time.Now().Add(60 * time.Second); same < 10 && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		now := r.place.passed.Packets()
-		if same++; now != last {
+		if same++; now != last || !allThreads(r.cmd.Process.Pid, 'S') {
 			last, same = now, 0
 		}
 	}
