@@ -2,6 +2,7 @@ package replay
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -122,9 +123,11 @@ func verify(t *testing.T, trace []byte) (Verification, error) {
 }
 
 func specs() []string {
+	// What has no defaults needs words.
+	words := map[string]string{"red": "red limit 400000 avpkt 1000 bandwidth 10mbit", "tbf": "tbf rate 8mbit burst 10kb latency 50ms"}
 	var s []string
 	for _, k := range builtin.Kinds() {
-		s = append(s, k.Name)
+		s = append(s, cmp.Or(words[k.Name], k.Name))
 	}
 	return append(s, "fq_codel limit 20", "codel target 1ms interval 10ms ecn", "pfifo limit 5", "fq_codel memory_limit 20k ce_threshold 500us")
 }
