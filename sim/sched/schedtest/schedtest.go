@@ -73,16 +73,17 @@ func loads() []load {
 	}
 }
 
-// act is one decision, for comparing runs.
+// act is one decision, for comparing runs: a drop with its reason, or with none a
+// packet sent with its codepoint.
 type act struct {
-	at   pkt.Time
-	id   uint64
-	what string
+	at  pkt.Time
+	id  uint64
+	why pkt.Reason
+	ecn pkt.ECN
 }
 
 // failer is what of testing.T the suite uses; its own tests have another.
 type failer interface {
-	Helper()
 	Fatalf(format string, args ...any)
 }
 
@@ -94,38 +95,46 @@ type bench struct {
 	prop    Properties
 	now     pkt.Time
 	acts    []act
-	inside  map[uint64]*pkt.Packet
+	inside  []*pkt.Packet // by ID, nil for those that left
+	packets int           // of them
 	bytes   int
-	last    map[uint32]uint64 // flow to the last ID that left
-	wake    pkt.Time          // before it nothing comes out; 0 once something arrived
-	idle    int               // calls in a row that gave nothing while packets waited
+	last    []uint64 // by flow, 1 + the last ID that left
+	wake    pkt.Time // before it nothing comes out; 0 once something arrived
+	idle    int      // calls in a row that gave nothing while packets waited
 	context string
 }
 
+// fatalf fails. Nothing here calls Helper, which would take longer than all else.
 func (b *bench) fatalf(format string, args ...any) {
-	b.t.Helper()
 	b.t.Fatalf("%s at %v: %s", b.context, b.now, fmt.Sprintf(format, args...))
 }
 
-func (b *bench) out(now pkt.Time, p *pkt.Packet, what string) {
-	b.t.Helper()
+func (b *bench) out(now pkt.Time, p *pkt.Packet, why pkt.Reason) {
+	what := "dequeue"
+	if why != pkt.NoReason {
+		what = "drop"
+	}
 	if now != b.now {
 		b.fatalf("%s with time %v", what, now)
 	}
-	if b.inside[p.ID] != p {
+	if p.ID >= uint64(len(b.inside)) || b.inside[p.ID] != p {
 		b.fatalf("%s of packet %d, which is not inside", what, p.ID)
 	}
 	if p.Next != nil {
 		b.fatalf("%s of packet %d still chained to another", what, p.ID)
 	}
-	delete(b.inside, p.ID)
+	b.inside[p.ID] = nil
+	b.packets--
 	b.bytes -= int(p.Len)
-	b.acts = append(b.acts, act{now, p.ID, what})
+	b.acts = append(b.acts, act{now, p.ID, why, p.ECN()})
 }
 
 func (b *bench) enqueue(p *pkt.Packet) {
-	b.t.Helper()
+	for uint64(len(b.inside)) <= p.ID {
+		b.inside = append(b.inside, nil)
+	}
 	b.inside[p.ID] = p
+	b.packets++
 	b.bytes += int(p.Len)
 	b.wake = 0
 	b.s.Enqueue(b.now, p)
@@ -133,7 +142,6 @@ func (b *bench) enqueue(p *pkt.Packet) {
 }
 
 func (b *bench) dequeue() bool {
-	b.t.Helper()
 	p := b.s.Dequeue(b.now)
 	if p == nil {
 		b.check()
@@ -144,12 +152,14 @@ func (b *bench) dequeue() bool {
 		b.fatalf("packet %d comes out, NextWake was %v", p.ID, b.wake)
 	}
 	b.wake, b.idle = 0, 0
-	ecn := p.ECN().String()
-	b.out(b.now, p, "dequeue "+ecn)
-	if last, ok := b.last[p.Flow.ID]; ok && p.ID < last && !b.prop.Reorders {
-		b.fatalf("packet %d of flow %d left after packet %d", p.ID, p.Flow.ID, last)
+	b.out(b.now, p, pkt.NoReason)
+	for uint32(len(b.last)) <= p.Flow.ID {
+		b.last = append(b.last, 0)
 	}
-	b.last[p.Flow.ID] = p.ID
+	if last := b.last[p.Flow.ID]; p.ID+1 < last && !b.prop.Reorders {
+		b.fatalf("packet %d of flow %d left after packet %d", p.ID, p.Flow.ID, last-1)
+	}
+	b.last[p.Flow.ID] = p.ID + 1
 	b.check()
 	return true
 }
@@ -160,15 +170,14 @@ const mostIdle = 100000
 
 // waits checks what a scheduler says of itself that has given nothing.
 func (b *bench) waits() {
-	b.t.Helper()
-	if len(b.inside) > 0 {
+	if b.packets > 0 {
 		if b.idle++; b.idle > mostIdle {
-			b.fatalf("liveness: %d packets stay inside", len(b.inside))
+			b.fatalf("liveness: %d packets stay inside", b.packets)
 		}
 	}
 	if b.w == nil {
-		if len(b.inside) > 0 {
-			b.fatalf("nothing comes out of %d packets, and it is no Waiter", len(b.inside))
+		if b.packets > 0 {
+			b.fatalf("nothing comes out of %d packets, and it is no Waiter", b.packets)
 		}
 		return
 	}
@@ -176,8 +185,8 @@ func (b *bench) waits() {
 	switch {
 	case wake <= b.now:
 		b.fatalf("NextWake() = %v, which is not later", wake)
-	case wake == pkt.Never && len(b.inside) > 0:
-		b.fatalf("%d packets wait and NextWake() is never", len(b.inside))
+	case wake == pkt.Never && b.packets > 0:
+		b.fatalf("%d packets wait and NextWake() is never", b.packets)
 	case wake != b.w.NextWake():
 		b.fatalf("NextWake() = %v, then %v", wake, b.w.NextWake())
 	}
@@ -187,7 +196,6 @@ func (b *bench) waits() {
 // until asks at each of the times the scheduler wants to be asked at up to t, as
 // a port whose link is free does.
 func (b *bench) until(t pkt.Time) {
-	b.t.Helper()
 	for n := 0; b.w != nil && b.wake > 0 && b.wake <= t; n++ {
 		if n > mostIdle {
 			b.fatalf("it wakes %d times until %v", n, t)
@@ -199,10 +207,9 @@ func (b *bench) until(t pkt.Time) {
 
 // check compares the scheduler's account with ours.
 func (b *bench) check() {
-	b.t.Helper()
 	n, bytes := b.s.Backlog()
-	if n != len(b.inside) || bytes != b.bytes {
-		b.fatalf("Backlog() = %d packets %d bytes, want %d and %d", n, bytes, len(b.inside), b.bytes)
+	if n != b.packets || bytes != b.bytes {
+		b.fatalf("Backlog() = %d packets %d bytes, want %d and %d", n, bytes, b.packets, b.bytes)
 	}
 	if b.prop.LimitPackets > 0 && n > b.prop.LimitPackets {
 		b.fatalf("%d packets queued, limit is %d", n, b.prop.LimitPackets)
@@ -213,12 +220,12 @@ func (b *bench) check() {
 }
 
 func newBench(t failer, mk Make, prop Properties, context string) *bench {
-	b := &bench{t: t, prop: prop, inside: map[uint64]*pkt.Packet{}, last: map[uint32]uint64{}, context: context}
+	b := &bench{t: t, prop: prop, context: context}
 	s, err := mk(sched.Env{Seed: 1, Drop: func(now pkt.Time, p *pkt.Packet, why pkt.Reason) {
 		if why == pkt.NoReason {
 			b.fatalf("drop of packet %d without a reason", p.ID)
 		}
-		b.out(now, p, "drop "+why.String())
+		b.out(now, p, why)
 	}})
 	if err != nil {
 		t.Fatalf("%s: %v", context, err)
@@ -231,7 +238,6 @@ func newBench(t failer, mk Make, prop Properties, context string) *bench {
 // run plays load with random spans drawn from seed, then stops the arrivals and
 // demands that the queue drains.
 func run(t failer, mk Make, prop Properties, l load, seed uint64) []act {
-	t.Helper()
 	prop.Reorders = prop.Reorders || l.anyDS
 	b := newBench(t, mk, prop, fmt.Sprintf("load %s seed %d", l.name, seed))
 	rng := rand.New(rand.NewPCG(seed, 0))
@@ -265,9 +271,8 @@ func run(t failer, mk Make, prop Properties, l load, seed uint64) []act {
 // within a bounded number of calls; where the scheduler says when, it is asked
 // just before too.
 func (b *bench) drain(from pkt.Time) {
-	b.t.Helper()
 	b.now = max(b.now, from)
-	for len(b.inside) > 0 {
+	for b.packets > 0 {
 		if b.dequeue() || b.wake == 0 {
 			b.now = b.now.Add(100 * time.Microsecond)
 			continue

@@ -107,7 +107,6 @@ type failure string
 // recorder stands for the testing.T of a test that is to fail.
 type recorder struct{}
 
-func (recorder) Helper() {}
 func (recorder) Fatalf(format string, args ...any) {
 	panic(failure(fmt.Sprintf(format, args...)))
 }
