@@ -71,7 +71,7 @@ func (e *Env) read(l Link) error {
 	}
 	data, err := e.ReadFile(f.File)
 	if err != nil {
-		return fmt.Errorf("%s: %w", l.Kind(), err)
+		return fmt.Errorf("%s needs its file: %w", l.Kind(), err)
 	}
 	if len(data) > maxFile {
 		return fmt.Errorf("%s %s has %d bytes: want at most %d", l.Kind(), f.File, len(data), maxFile)

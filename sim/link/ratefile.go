@@ -21,7 +21,7 @@ import (
 //	2s,0
 //	10s,loop
 //
-// The first time is 0. A rate holds until the next line's time, the last one for
+// Times count from the run's time zero, the first is 0. A rate holds until the next line's time, the last one for
 // ever, unless the last line says "loop": then its time is when the file starts
 // over. Rate 0 sends nothing: a packet on the wire waits. Lines that begin with
 // "#" and a first line of names are passed over.

@@ -18,7 +18,7 @@ const OpportunityBytes = 1504
 const tunHeader = 4
 
 // Schedule is a wire with opportunities at given times: a mahimahi delivery
-// trace. Each of its lines is the time, in ms since the beginning, of one
+// trace. Each of its lines is the time, in ms since the run's time zero, of one
 // opportunity to send 1504 bytes. It lets waiting packets through as far as they
 // fit; the rest of one that does not fit goes with the next opportunity, and
 // leftover bytes serve the packets behind it. Bytes that nothing waits for are

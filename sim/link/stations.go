@@ -30,6 +30,9 @@ type StationSource interface {
 	NextStation(now pkt.Time, ac pkt.AC) (station int, ok bool)
 	// TakeFor removes and returns the next packet for station in ac, or nil.
 	TakeFor(now pkt.Time, station int, ac pkt.AC) *pkt.Packet
+	// Held tells whether the link itself holds packets of ac for station that it
+	// has to send, again or still: then it has its turn without others, too.
+	Held(now pkt.Time, station int, ac pkt.AC, held bool)
 	// Used tells how long station's packets of ac have kept the medium busy until
 	// now, failed attempts included; from the station, when up.
 	Used(now pkt.Time, station int, ac pkt.AC, airtime time.Duration, up bool)

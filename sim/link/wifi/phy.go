@@ -159,7 +159,7 @@ func (m *Mode) String() string {
 		if m.Kbps%1000 == 0 {
 			return fmt.Sprintf("%s %dmbit", m.PHY, m.Kbps/1000)
 		}
-		return fmt.Sprintf("%s %.1fmbit", m.PHY, float64(m.Kbps)/1000)
+		return fmt.Sprintf("%s %d.%dmbit", m.PHY, m.Kbps/1000, m.Kbps%1000/100)
 	}
 	s := fmt.Sprintf("%s%d mcs%d", m.PHY, m.Width, m.MCS)
 	if m.PHY != HT && m.Streams > 1 {
