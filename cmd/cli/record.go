@@ -227,6 +227,9 @@ func findCommand(what string, argv []string) error {
 	case err != nil:
 		return usageErrorf("%s: %s: %w", what, argv[0], err)
 	}
+	if err := startable(argv); err != nil {
+		return usageErrorf("%s: %s: %w: is its interpreter or loader there, and is it for this machine?", what, argv[0], err)
+	}
 	return nil
 }
 
