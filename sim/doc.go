@@ -18,7 +18,8 @@
 //	sim/random         the random streams of a run
 //	sim/tc             values, options and lines as tc writes them
 //	sim/sched          what a scheduler is
-//	  cake codel cobalt fqcodel fifo pie fqpie dualpi2   the schedulers, a package each
+//	  cake codel cobalt drr dualpi2 fifo fqcodel fqpie   the schedulers,
+//	  pfifofast pie prio red sfq tbf                     a package each
 //	  builtin          the one list of them
 //	  schedtest        the conformance suite
 //	sim/link           what a link is; rate, unlimited

@@ -194,6 +194,21 @@ type Splitter interface {
 	SplitsGSO() bool
 }
 
+// Splits reports whether s, or a scheduler inside it, takes super-packets apart.
+func Splits(s Scheduler) bool {
+	if sp, ok := s.(Splitter); ok && sp.SplitsGSO() {
+		return true
+	}
+	if c, ok := s.(Classful); ok {
+		for _, in := range c.Inside() {
+			if Splits(in.Scheduler) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // Line prints s as Kinds.New reads it: tc's line, and in brackets the schedulers
 // inside.
 func Line(s Scheduler) string {

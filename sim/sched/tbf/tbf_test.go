@@ -185,6 +185,26 @@ func TestTooLong(t *testing.T) {
 	}
 }
 
+// TestSplitsInside: a shaper that needs super-packets taken apart is found at any
+// depth.
+func TestSplitsInside(t *testing.T) {
+	for spec, want := range map[string]bool{
+		"tbf rate 1mbit burst 10k limit 1m":                        true,
+		"tbf rate 1mbit burst 100k limit 1m":                       false,
+		"prio [pfifo] [tbf rate 1mbit burst 10k limit 1m]":         true,
+		"prio [prio [tbf rate 1mbit burst 10k limit 1m]]":          true,
+		"prio [prio [tbf rate 1mbit burst 100k limit 1m]] [pfifo]": false,
+	} {
+		s, err := kinds().New(spec, sched.Env{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := sched.Splits(s); got != want {
+			t.Errorf("%s: %v, want %v", spec, got, want)
+		}
+	}
+}
+
 // TestLimits has the limit that tc works out from a latency, and the latency
 // that it prints for it: those of iproute2 6.1.0.
 func TestLimits(t *testing.T) {
