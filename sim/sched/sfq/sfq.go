@@ -24,6 +24,8 @@
 //     odd number drawn from the seed before its upper bits are taken, and two
 //     flows with the same 32 bits are never told apart. Perturbations that fall
 //     due while nobody asks are one.
+//   - Shares are counted in bytes; older kernels count in units of 8, each packet
+//     rounded up.
 //   - limit 127 is the default also where it is written: it leaves flows at 128,
 //     where Linux lowers them to 127.
 //   - tc does not print redflowlimit, avpkt and burst; here they are, so that the
