@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/netip"
 	"time"
@@ -21,8 +22,11 @@ const (
 	doEcho    op = "echo"     // client: time round trips
 	doTCP     op = "tcp"      // client: send one flow
 	doUDP     op = "udp"      // client: flood
+	doBurst   op = "burst"    // client: send Count datagrams
+	doMark    op = "mark"     // client: send the mark behind a flood
 	openTCP   op = "open-tcp" // server: be ready for a flow
 	openUDP   op = "open-udp"
+	marked    op = "marked"    // server: has the mark come, or does it within For?
 	closeTCP  op = "close-tcp" // server: what came between From and To?
 	closeUDP  op = "close-udp"
 	doPing    op = "ping"   // client: the user's ping
@@ -33,19 +37,21 @@ const (
 // order is one request to an end, and answer is its answer: one line of JSON
 // each. Times are of CLOCK_MONOTONIC, which all namespaces share.
 type order struct {
-	Op   op            `json:"op"`
-	For  time.Duration `json:"for_ns,omitempty"`
-	From int64         `json:"from,omitempty"`
-	To   int64         `json:"to,omitempty"`
-	Path string        `json:"path,omitempty"`
+	Op    op            `json:"op"`
+	For   time.Duration `json:"for_ns,omitempty"`
+	From  int64         `json:"from,omitempty"`
+	To    int64         `json:"to,omitempty"`
+	Count int           `json:"count,omitempty"`
+	Path  string        `json:"path,omitempty"`
 }
 
 type answer struct {
-	Err  string `json:"err,omitempty"`
-	Echo Echo   `json:"echo,omitzero"`
-	Sent sent   `json:"sent,omitzero"`
-	Got  got    `json:"got,omitzero"`
-	Tool int64  `json:"tool,omitempty"`
+	Err    string `json:"err,omitempty"`
+	Echo   Echo   `json:"echo,omitzero"`
+	Sent   sent   `json:"sent,omitzero"`
+	Got    got    `json:"got,omitzero"`
+	Marked bool   `json:"marked,omitempty"`
+	Tool   int64  `json:"tool,omitempty"`
 }
 
 // sent is the sender's account.
@@ -59,6 +65,7 @@ type sent struct {
 type got struct {
 	Window uint64 // bytes or datagrams between From and To
 	Total  uint64
+	Last   int64  // when the last datagrams came
 	Missed uint64 // datagrams
 }
 
@@ -80,8 +87,9 @@ func server(ctx context.Context, e *netns.EndLab) (any, error) {
 
 // agent is one end at work.
 type agent struct {
-	at   netip.Addr
-	sink *sink
+	at    netip.Addr
+	sink  *sink
+	flood *flood
 }
 
 func (a *agent) serve(ctx context.Context, ready func()) error {
@@ -120,6 +128,17 @@ func (a *agent) serve(ctx context.Context, ready func()) error {
 	}
 }
 
+// sendUDP sends a flood from a socket of its own, kept for the mark.
+func (a *agent) sendUDP(d time.Duration, n int) (s sent, err error) {
+	if a.flood != nil {
+		a.flood.close()
+	}
+	if a.flood, err = newFlood(); err != nil {
+		return s, err
+	}
+	return a.flood.send(d, n)
+}
+
 func (a *agent) do(ctx context.Context, o order) (ans answer, err error) {
 	switch o.Op {
 	case doEcho:
@@ -127,7 +146,19 @@ func (a *agent) do(ctx context.Context, o order) (ans answer, err error) {
 	case doTCP:
 		ans.Sent, err = sendTCP(o.For)
 	case doUDP:
-		ans.Sent, err = sendUDP(o.For)
+		ans.Sent, err = a.sendUDP(o.For, math.MaxInt)
+	case doBurst:
+		ans.Sent, err = a.sendUDP(drainMax, o.Count)
+	case doMark:
+		if a.flood == nil {
+			return ans, errors.New("mark the end of a flood: there was none")
+		}
+		err = a.flood.mark()
+	case marked:
+		if a.sink == nil {
+			return ans, errors.New("look for a mark: no sink is open")
+		}
+		ans.Marked = a.sink.marked(o.For)
 	case openTCP:
 		a.sink, err = openTCPSink()
 	case openUDP:

@@ -3,7 +3,6 @@ package bench
 import (
 	"encoding/binary"
 	"fmt"
-	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -50,17 +49,6 @@ func echo(d time.Duration) (Echo, error) {
 	}
 	e.fill(took)
 	return e, nil
-}
-
-// fill computes what the round trips amount to.
-func (e *Echo) fill(took []int64) {
-	if len(took) == 0 {
-		return
-	}
-	slices.Sort(took)
-	e.Min, e.Max = took[0], took[len(took)-1]
-	e.P50, e.P99 = quantile(took, 50), quantile(took, 99)
-	e.Avg, e.Mdev = meanDev(took)
 }
 
 // pinger sends ICMP echo requests from a raw socket and reads by blocking calls:

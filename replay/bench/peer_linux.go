@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -78,6 +79,56 @@ func (p *peer) floodBegins(c Row) {
 	if p != nil && c != C {
 		_ = p.cmd.Process.Signal(syscall.SIGUSR1)
 	}
+}
+
+// halt stops the program until resume. It waits until all its threads stand.
+func (p *peer) halt() error {
+	pid := p.cmd.Process.Pid
+	if err := unix.Kill(pid, unix.SIGSTOP); err != nil {
+		return fmt.Errorf("halt the program: %w", err)
+	}
+	for end := time.Now().Add(startMax); time.Now().Before(end); time.Sleep(100 * time.Microsecond) {
+		if standing(pid) {
+			return nil
+		}
+	}
+	p.resume()
+	return errors.New("halt the program: it does not stop")
+}
+
+func (p *peer) resume() { _ = unix.Kill(p.cmd.Process.Pid, unix.SIGCONT) }
+
+// standing says whether all threads of a process are stopped (or gone).
+func standing(pid int) bool {
+	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	if err != nil || len(tasks) == 0 {
+		return false
+	}
+	for _, name := range tasks {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			continue
+		}
+		// pid (name) state ...; the name may hold anything.
+		if f := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:]); len(f) == 0 || !bytes.ContainsAny(f[0], "TtZX") {
+			return false
+		}
+	}
+	return true
+}
+
+// grantedRcvBuf is the receive buffer that the kernel gives to a program here.
+func grantedRcvBuf() int {
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_NETFILTER)
+	if err != nil {
+		return 0
+	}
+	defer func() { _ = unix.Close(fd) }()
+	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, rcvBuf) != nil {
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, rcvBuf)
+	}
+	n, _ := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF)
+	return n
 }
 
 // end asks the program to end and returns its account.

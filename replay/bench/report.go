@@ -60,9 +60,11 @@ type Line struct {
 	Bps  Spread `json:"tcp_bps"`
 	Pps  Spread `json:"udp_pps"`
 	Loss Spread `json:"udp_loss"` // 0 to 1
+	// Burst is the rate in packets a second at which the program emptied its
+	// queue; nil without a program, as all below.
+	Burst *Spread `json:"burst_pps,omitempty"`
 
-	// CPU is the program's in the flood, in nanoseconds a packet; nil without a
-	// program, as all below.
+	// CPU is the program's in the flood, in nanoseconds a packet.
 	CPU *Spread `json:"cpu_ns_per_packet,omitempty"`
 	// Segment is the mean packet that the rule saw of TCP, in bytes.
 	Segment *Spread `json:"tcp_packet_bytes,omitempty"`
@@ -87,8 +89,10 @@ type Line struct {
 type Ratios struct {
 	Bps Spread `json:"tcp"`
 	Pps Spread `json:"udp"`
-	RTT Spread `json:"rtt_avg"`
-	P50 Spread `json:"rtt_p50"`
+	// Burst is nil where one has no program.
+	Burst *Spread `json:"burst,omitempty"`
+	RTT   Spread  `json:"rtt_avg"`
+	P50   Spread  `json:"rtt_p50"`
 }
 
 // Then is a measurement of 2018: ping's mean and iperf3's TCP. Zero is none.
@@ -227,7 +231,8 @@ func newLine(t *Task, k key, g groups) *Line {
 
 // program fills in what the queue program cost.
 func (l *Line) program(k key, g groups) {
-	l.CPU, l.Segment = &Spread{}, &Spread{}
+	l.CPU, l.Segment, l.Burst = &Spread{}, &Spread{}, &Spread{}
+	*l.Burst, _ = spread(g.values(k, burst))
 	*l.CPU, _ = spread(g.values(k, func(s *Sample) float64 { return per(float64(s.UDP.CPU), s.UDP.Arrived()) }))
 	*l.Segment, _ = spread(g.values(k, func(s *Sample) float64 { return per(float64(s.TCP.Fed.Bytes), s.TCP.Fed.Packets) }))
 	for _, s := range g.good(k) {
@@ -249,6 +254,7 @@ func rtt(s *Sample) float64     { return float64(s.Echo.Avg) }
 func median(s *Sample) float64  { return float64(s.Echo.P50) }
 func bps(s *Sample) float64     { return float64(s.TCP.Bps) }
 func pps(s *Sample) float64     { return float64(s.UDP.Pps) }
+func burst(s *Sample) float64   { return s.Burst.Pps() }
 func mallocs(s *Sample) float64 { return per(float64(s.Program.Go.Flood), s.UDP.Arrived()) }
 
 // per is x for each of n, 0 of none.
@@ -277,6 +283,7 @@ func (g groups) ratios(a, b key) *Ratios {
 		return nil
 	}
 	r.Pps, _ = spread(g.paired(a, b, over(pps)))
+	r.Burst = spreadOf(g.paired(a, b, over(burst)))
 	r.RTT, _ = spread(g.paired(a, b, over(rtt)))
 	r.P50, _ = spread(g.paired(a, b, over(median)))
 	return &r

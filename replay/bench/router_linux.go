@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/uqtool/uq/record/nfq"
@@ -148,6 +149,9 @@ func (r *router) measure(c cell, s *Sample) (err error) {
 	if err := r.udp(&st, s); err != nil {
 		return err
 	}
+	if err := r.bursts(&st, s); err != nil {
+		return err
+	}
 	s.Fed, err = st.fed()
 	return err
 }
@@ -197,14 +201,107 @@ func (r *router) udp(st *station, s *Sample) error {
 		return err
 	}
 	cpu := st.peer.used()
-	sent, got, err := r.flow(openUDP, doUDP, closeUDP)
+	sent, got, marks, err := r.flood(order{Op: doUDP, For: r.task.Duration}, func() {})
 	if err != nil {
 		return err
 	}
 	s.UDP = UDP{Pps: got.Window, Sent: sent.Count, Received: got.Total, Missed: got.Missed, CPU: st.peer.used() - cpu}
-	s.UDP.Fed, err = st.since(before)
-	return err
+	if s.UDP.Fed, err = st.since(before); err != nil {
+		return err
+	}
+	if st.table != nil {
+		s.UDP.Fed.Packets -= min(marks, s.UDP.Fed.Packets)
+	}
+	return nil
 }
+
+const (
+	// burstMax packets gather for the halted program, or fewer where its receive
+	// buffer is small: a message takes burstRoom bytes of it, by the kernel's
+	// account.
+	burstMax  = 4096
+	burstRoom = 2560
+	// burstTimes is how often that is done.
+	burstTimes = 2
+)
+
+// bursts has the program empty its queue with nobody else at work. Without a
+// program there is nothing to do.
+func (r *router) bursts(st *station, s *Sample) error {
+	if st.peer == nil {
+		return nil
+	}
+	n := min(burstMax, grantedRcvBuf()/burstRoom)
+	for range burstTimes {
+		took, got, err := r.burst(st.peer, n)
+		if err != nil {
+			return err
+		}
+		s.Burst.Packets += got.Total
+		s.Burst.TookNs += took
+	}
+	return nil
+}
+
+func (r *router) burst(p *peer, n int) (took int64, g got, err error) {
+	if err := p.halt(); err != nil {
+		return 0, g, err
+	}
+	var begin int64
+	_, g, _, err = r.flood(order{Op: doBurst, Count: n}, func() {
+		begin = monotonic()
+		p.resume()
+	})
+	if err == nil && g.Total == 0 {
+		err = errors.New("nothing of a burst came through")
+	}
+	return g.Last - begin, g, err
+}
+
+// flood opens a sink, has the client send, calls then, waits until the last has
+// come through, and asks the sink what came.
+func (r *router) flood(send order, then func()) (s sent, g got, marks uint64, err error) {
+	then = sync.OnceFunc(then)
+	defer then() // whatever happens
+	if _, err := r.server.ask(order{Op: openUDP}); err != nil {
+		return s, g, 0, err
+	}
+	a, err := r.client.ask(send)
+	then()
+	if err == nil {
+		marks, err = r.mark()
+	}
+	s = a.Sent
+	window := order{Op: closeUDP}
+	if send.Op == doUDP {
+		window.From, window.To = s.From, s.To
+	}
+	a, cerr := r.server.ask(window)
+	if err == nil {
+		err = cerr
+	}
+	return s, a.Got, marks, err
+}
+
+// mark sends marks until one comes through: those before it have, too, or are
+// lost. It returns how many it sent.
+func (r *router) mark() (n uint64, err error) {
+	for end := time.Now().Add(drainMax); time.Now().Before(end); {
+		n++
+		if _, err := r.client.ask(order{Op: doMark}); err != nil {
+			return n, err
+		}
+		a, err := r.server.ask(order{Op: marked, For: markGap})
+		if a.Marked || err != nil {
+			return n, err
+		}
+	}
+	return n, errors.New("the flood did not come to an end")
+}
+
+// markGap is how long to wait for a mark before the next: the full queue that
+// holds it, or dropped it, takes that long to empty.
+const markGap = 50 * time.Millisecond
 
 // flow opens a sink, has the client send, and asks the sink what came.
 func (r *router) flow(open, do, end op) (sent, got, error) {

@@ -8,10 +8,11 @@ type Sample struct {
 	GSO   bool `json:"gso"`
 	Round int  `json:"round"` // from 0
 	// Err says why there are no numbers.
-	Err  string `json:"error,omitempty"`
-	Echo Echo   `json:"echo"`
-	TCP  TCP    `json:"tcp"`
-	UDP  UDP    `json:"udp"`
+	Err   string `json:"error,omitempty"`
+	Echo  Echo   `json:"echo"`
+	TCP   TCP    `json:"tcp"`
+	UDP   UDP    `json:"udp"`
+	Burst Burst  `json:"burst"`
 	// Fed is what the rule gave the queue in all three measurements.
 	Fed     Fed      `json:"fed"`
 	Program *Program `json:"program,omitempty"`
@@ -61,6 +62,22 @@ type UDP struct {
 	Fed    Fed    `json:"fed"`
 	// CPU is the program's from the first packet to the last, in nanoseconds.
 	CPU int64 `json:"cpu_ns"`
+}
+
+// Burst is how fast the program empties its queue: it is halted while packets
+// gather, then let go, and no sender takes CPU from it.
+type Burst struct {
+	Packets uint64 `json:"packets"`
+	// TookNs is from letting it go until the last packet reached the server.
+	TookNs int64 `json:"took_ns"`
+}
+
+// Pps is the rate in packets a second, 0 without any.
+func (b *Burst) Pps() float64 {
+	if b.TookNs <= 0 {
+		return 0
+	}
+	return float64(b.Packets) * 1e9 / float64(b.TookNs)
 }
 
 // Arrived counts what came through the queue.

@@ -71,27 +71,40 @@ func sendTCP(d time.Duration) (s sent, err error) {
 	return s, nil
 }
 
-// sendUDP floods for d, in batches.
-func sendUDP(d time.Duration) (s sent, err error) {
+// flood is a socket that sends datagrams to the sink in batches, all the same.
+type flood struct {
+	fd   int
+	buf  []byte
+	iov  unix.Iovec
+	msgs [udpBatch]mmsghdr
+}
+
+func newFlood() (*flood, error) {
 	fd, err := dialServer(unix.SOCK_DGRAM, udpPort)
 	if err != nil {
-		return s, err
+		return nil, err
 	}
-	defer func() { _ = unix.Close(fd) }()
-	var msgs [udpBatch]mmsghdr
-	buf := make([]byte, UDPPayload)
-	iov := unix.Iovec{Base: &buf[0]}
-	iov.SetLen(len(buf))
-	for i := range msgs {
-		msgs[i].hdr.Iov = &iov
-		msgs[i].hdr.SetIovlen(1)
+	f := &flood{fd: fd, buf: make([]byte, UDPPayload)}
+	f.iov.Base = &f.buf[0]
+	f.iov.SetLen(len(f.buf))
+	for i := range f.msgs {
+		f.msgs[i].hdr.Iov = &f.iov
+		f.msgs[i].hdr.SetIovlen(1)
 	}
+	return f, nil
+}
+
+func (f *flood) close() { _ = unix.Close(f.fd) }
+
+// send floods for d, with at most n datagrams.
+func (f *flood) send(d time.Duration, n int) (s sent, err error) {
 	begin := monotonic()
-	for s.To = begin; s.To-begin < int64(d); s.To = monotonic() {
-		n, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, uintptr(fd), uintptr(unsafe.Pointer(&msgs[0])), udpBatch, 0, 0, 0)
+	for s.To = begin; s.To-begin < int64(d) && s.Count < uint64(n); s.To = monotonic() {
+		batch := min(uint64(n)-s.Count, udpBatch)
+		k, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, uintptr(f.fd), uintptr(unsafe.Pointer(&f.msgs[0])), uintptr(batch), 0, 0, 0)
 		switch errno {
 		case 0:
-			s.Count += uint64(n)
+			s.Count += uint64(k)
 		case unix.EINTR, unix.ENOBUFS, unix.ECONNREFUSED:
 		default:
 			return s, fmt.Errorf("send the flood: %w", errno)
@@ -99,6 +112,20 @@ func sendUDP(d time.Duration) (s sent, err error) {
 	}
 	s.From = begin + warm(d)
 	return s, nil
+}
+
+// mark sends one datagram of a byte: the sink that gets it has got all before.
+func (f *flood) mark() error {
+	for {
+		_, err := unix.Write(f.fd, f.buf[:1])
+		switch err {
+		case nil:
+			return nil
+		case unix.EINTR, unix.ECONNREFUSED: // of an earlier datagram
+		default:
+			return fmt.Errorf("send the mark behind a flood: %w", err)
+		}
+	}
 }
 
 // udpErrors reads how many datagrams found a full receive buffer in this

@@ -18,10 +18,11 @@ const (
 )
 
 const (
-	// quiet is how long a sink hears nothing until a flood is over, and drainMax
-	// how long that may take: a slow program empties a full queue first.
-	quiet    = 60 * time.Millisecond
-	drainMax = 5 * time.Second
+	// wakeUp is how often a sink looks whether it is to stop.
+	wakeUp = 10 * time.Millisecond
+	// drainMax is how long what was sent may take: a slow program empties a full
+	// queue first.
+	drainMax = 10 * time.Second
 	// maxMillis bounds what a sink counts by the millisecond.
 	maxMillis = int((MaxDuration + 2*drainMax) / time.Millisecond)
 )
@@ -33,13 +34,14 @@ type sink struct {
 	stop  chan struct{}
 	over  chan error // one: the thread has ended
 	begin int64
-	count []uint32 // in KiB or datagrams, by the millisecond since begin
-	odd   uint64   // bytes not in count yet
+	count []uint32      // in KiB or datagrams, by the millisecond since begin
+	odd   uint64        // bytes not in count yet
+	mark  chan struct{} // one: a flood's mark has come
 	got   got
 }
 
 func newSink(fd int) *sink {
-	return &sink{fd: fd, stop: make(chan struct{}), over: make(chan error, 1),
+	return &sink{fd: fd, stop: make(chan struct{}), over: make(chan error, 1), mark: make(chan struct{}, 1),
 		begin: monotonic(), count: make([]uint32, maxMillis)}
 }
 
@@ -61,6 +63,16 @@ func (s *sink) window(from, to int64) (sum uint64, d time.Duration) {
 	return sum, time.Duration(max(end-first, 0)) * time.Millisecond
 }
 
+// marked waits for the mark up to d.
+func (s *sink) marked(d time.Duration) bool {
+	select {
+	case <-s.mark:
+		return true
+	case <-time.After(d):
+		return false
+	}
+}
+
 // close waits for the end of what comes and returns the account; Window is a
 // second's worth.
 func (s *sink) close(from, to int64) (got, error) {
@@ -70,6 +82,9 @@ func (s *sink) close(from, to int64) (got, error) {
 	case err = <-s.over:
 	case <-time.After(drainMax + time.Second):
 		return s.got, errors.New("the sink did not end: the flow is stuck")
+	}
+	if from == 0 {
+		return s.got, err // nobody asks for a window
 	}
 	n, d := s.window(from, to)
 	if err == nil && d == 0 {
@@ -92,7 +107,7 @@ func listen(kind int, port int) (int, error) {
 		_ = unix.Close(fd)
 		return -1, fmt.Errorf("bind the sink's socket: %w", err)
 	}
-	if err := rcvTimeout(fd, quiet); err != nil {
+	if err := rcvTimeout(fd, wakeUp); err != nil {
 		_ = unix.Close(fd)
 		return -1, err
 	}
@@ -143,7 +158,7 @@ func (s *sink) runTCP(l int) error {
 		}
 	}
 	defer func() { _ = unix.Close(fd) }()
-	if err := rcvTimeout(fd, quiet); err != nil {
+	if err := rcvTimeout(fd, wakeUp); err != nil {
 		return err
 	}
 	buf := make([]byte, tcpChunk)
@@ -224,8 +239,8 @@ func openUDPSink() (*sink, error) {
 	return s, nil
 }
 
-// runUDP counts datagrams until told to stop and none comes any more. It looks
-// at their first bytes only; the kernel throws the rest away.
+// runUDP counts datagrams until told to stop. It looks at their first bytes
+// only; the kernel throws the rest away.
 func (s *sink) runUDP() error {
 	var msgs [udpBatch]mmsghdr
 	var iovs [udpBatch]unix.Iovec
@@ -236,28 +251,36 @@ func (s *sink) runUDP() error {
 		msgs[i].hdr.Iov = &iovs[i]
 		msgs[i].hdr.SetIovlen(1)
 	}
-	for since := int64(0); ; {
+	for !s.stopped() {
 		n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, uintptr(s.fd), uintptr(unsafe.Pointer(&msgs[0])),
 			udpBatch, unix.MSG_WAITFORONE, 0, 0)
 		switch errno {
 		case 0:
-			*s.slot() += uint32(n)
-			s.got.Total += uint64(n)
-		case unix.EINTR, unix.ECONNREFUSED:
-			continue
-		case unix.EAGAIN:
-			if s.stopped() {
-				return nil
-			}
-			continue
+			s.take(msgs[:n])
+		case unix.EINTR, unix.ECONNREFUSED, unix.EAGAIN:
 		default:
 			return fmt.Errorf("receive the flood: %w", errno)
 		}
-		if since == 0 && s.stopped() {
-			since = monotonic()
+	}
+	return nil
+}
+
+// take counts what one call received. The last but for repetitions is the mark,
+// of one byte.
+func (s *sink) take(msgs []mmsghdr) {
+	n := len(msgs)
+	for n > 0 && msgs[n-1].n == 1 {
+		n--
+	}
+	if n < len(msgs) {
+		select {
+		case s.mark <- struct{}{}:
+		default: // told already
 		}
-		if since != 0 && monotonic()-since > int64(drainMax) {
-			return errors.New("the flood did not end")
-		}
+	}
+	if n > 0 {
+		s.got.Last = monotonic()
+		*s.slot() += uint32(n)
+		s.got.Total += uint64(n)
 	}
 }

@@ -24,6 +24,17 @@ func meanDev(v []int64) (mean, dev int64) {
 	return int64(math.Round(m)), int64(math.Round(math.Sqrt(sq / float64(len(v)))))
 }
 
+// fill computes what the round trips amount to.
+func (e *Echo) fill(took []int64) {
+	if len(took) == 0 {
+		return
+	}
+	slices.Sort(took)
+	e.Min, e.Max = took[0], took[len(took)-1]
+	e.P50, e.P99 = quantile(took, 50), quantile(took, 99)
+	e.Avg, e.Mdev = meanDev(took)
+}
+
 // Spread is a value over the rounds.
 type Spread struct {
 	Median float64 `json:"median"`

@@ -37,6 +37,7 @@ func targets(t *Task, g groups) []*Target {
 		ratio("TCP with GSO: uq no-op / C", 1, g.paired(on(NoOp), on(C), over(bps))),
 		ratio("TCP without GSO: uq no-op / C", 1.5, g.paired(off(NoOp), off(C), over(bps))),
 		ratio("UDP packets/s: uq no-op / C", 2, g.paired(on(NoOp), on(C), over(pps))),
+		ratio("UDP packets/s out of a filled queue: uq no-op / C", 2, g.paired(on(NoOp), on(C), over(burst))),
 		{What: "added mean round trip: uq no-op / C", Want: 1, AtMost: true, Aim: &aim, Got: spreadOf(g.added(rtt, on(NoOp), on(C)))},
 		{What: "added median round trip: uq no-op / C", Want: 1, AtMost: true, Aim: &aim, Got: spreadOf(g.added(median, on(NoOp), on(C)))},
 		ratio("UDP packets/s: "+live+" / C no-op", 1, g.paired(on(Live), on(C), over(pps))),

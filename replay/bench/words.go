@@ -53,21 +53,21 @@ func end(b *strings.Builder, t *tabwriter.Writer, any bool) {
 
 // table is the one of the thread.
 func (r *Report) table(b *strings.Builder) {
-	t := columns(b, "", "ping us", "TCP Gbit/s", "UDP k/s", "lost", "| 2018: ping us", "TCP Gbit/s")
+	t := columns(b, "", "ping us", "TCP Gbit/s", "UDP k/s", "lost", "burst k/s", "| 2018: ping us", "TCP Gbit/s")
 	for _, l := range r.Lines {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", l.What, l.Avg.in(1e3, 0), l.Bps.in(1e9, 2), l.Pps.in(1e3, 0), l.Loss.percent(), l.Then)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", l.What, l.Avg.in(1e3, 0), l.Bps.in(1e9, 2), l.Pps.in(1e3, 0), l.Loss.percent(), l.Burst.in(1e3, 0), l.Then)
 	}
 	end(b, t, len(r.Lines) > 0)
 }
 
 // ratios has how the lines relate.
 func (r *Report) ratios(b *strings.Builder) {
-	t := columns(b, "ratio to no queue / to C", "ping", "TCP", "UDP")
+	t := columns(b, "ratio to no queue / to C", "ping", "TCP", "UDP", "burst")
 	any := false
 	for _, l := range r.Lines {
 		if n, c := l.OfNone, l.OfC; n != nil || c != nil {
 			any = true
-			fmt.Fprintf(t, "%s\t%s / %s\t%s / %s\t%s / %s\n", l.What, n.rtt(), c.rtt(), n.tcp(), c.tcp(), n.udp(), c.udp())
+			fmt.Fprintf(t, "%s\t%s / %s\t%s / %s\t%s / %s\t- / %s\n", l.What, n.rtt(), c.rtt(), n.tcp(), c.tcp(), n.udp(), c.udp(), c.burst())
 		}
 	}
 	end(b, t, any)
@@ -142,7 +142,8 @@ func (r *Report) noteWords(b *strings.Builder) {
 	if m := r.Machine; m.Load > busyLoad*float64(m.CPUs) {
 		fmt.Fprintf(b, "the machine was busy before (load %.2f on %d CPUs): numbers scatter, and ratios less so: stop what runs or raise --rounds\n", m.Load, m.CPUs)
 	}
-	b.WriteString("GSO: the program gets super-packets whole, else the kernel cuts them first\nratios are of one round, then their median; a flood that loses nothing was limited by its sender, not by the queue\n")
+	b.WriteString("UDP is a flood of 1400 B; burst: packets gather while the program is halted, then it empties its queue\n" +
+		"GSO: the program gets super-packets whole, else the kernel cuts them first\nratios are of one round, then their median; a flood that loses nothing was limited by its sender, not by the queue\n")
 }
 
 // in is the spread in a unit with so many digits.
@@ -161,6 +162,13 @@ func (r *Ratios) udp() string { return r.of(func() float64 { return r.Pps.Median
 func (r *Ratios) rtt() string { return r.of(func() float64 { return r.RTT.Median }) }
 
 func (r *Ratios) p50() string { return r.of(func() float64 { return r.P50.Median }) }
+
+func (r *Ratios) burst() string {
+	if r == nil || r.Burst == nil {
+		return "-"
+	}
+	return fmt.Sprintf("%.2f", r.Burst.Median)
+}
 
 func (r *Ratios) of(f func() float64) string {
 	if r == nil {
