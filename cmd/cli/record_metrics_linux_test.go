@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/uqtool/uq/record/livetest"
 	"github.com/uqtool/uq/replay/netns"
 )
 
@@ -106,6 +107,21 @@ func TestLiveMetrics(t *testing.T) {
 		}
 		l.Close()
 	}
+}
+
+// TestLiveMetricsHost scrapes a recording on the host, a private one.
+func TestLiveMetricsHost(t *testing.T) {
+	livetest.Test(t, func(t *testing.T) {
+		p, port := newPlace(t), freePort(t)
+		r := p.start(p.trace(), "--metrics", ":"+port)
+		p.send(50, 100)
+		got := settled(t, port)
+		r.end(exitOK)
+		r.balance(false)
+		if n := float64(r.met); n != 50 || got["uq_packets_total"] != n || got[`uq_verdicts_total{verdict="accept"}`] != n || got[`uq_recording_info{link="",mode="host",qdisc="",queue="2018",version="`+toolName()+`"}`] != 1 {
+			t.Errorf("the rule met %v packets: %v", n, got)
+		}
+	})
 }
 
 // compareMetrics holds the last scrape against the report.
