@@ -40,14 +40,18 @@ const (
 
 // bytes is p's length on the wire.
 func (f *Framing) bytes(p *pkt.Packet) uint64 {
-	if f.MPU == 0 && f.Cells == NoATM {
-		return uint64(max(int64(p.Len)+int64(f.Overhead)*int64(p.Segs), 0))
+	n := int64(p.Len) + int64(f.Overhead)*int64(p.Segs)
+	if n < 0 || f.MPU|int(f.Cells) != 0 {
+		return f.cut(p)
 	}
-	return f.cut(p)
+	return uint64(n)
 }
 
 func (f *Framing) cut(p *pkt.Packet) (sum uint64) {
-	if p.Segs <= 1 {
+	switch {
+	case f.MPU == 0 && f.Cells == NoATM:
+		return 0 // all overhead, and that negative
+	case p.Segs <= 1:
 		return f.frame(p.Len)
 	}
 	var s pkt.Splitter

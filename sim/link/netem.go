@@ -41,6 +41,8 @@ type Netem struct {
 	// front and behind are what happens before and after the wire.
 	front, behind stage
 
+	changed bool // something is in front
+
 	src  Source
 	out  Outcome
 	copy *pkt.Packet // made in front, to be sent next
@@ -70,7 +72,10 @@ func (n *Netem) Transmit(now pkt.Time, src Source, out Outcome) (pkt.Time, bool)
 		}
 	}
 	n.src, n.out = src, out
-	free, busy := n.wire.Transmit(now, (*before)(n), (*after)(n))
+	if n.changed {
+		src = (*before)(n)
+	}
+	free, busy := n.wire.Transmit(now, src, (*after)(n))
 	n.src, n.out = nil, nil
 	if !busy || s.packetsLeft <= 0 || s.bytesLeft <= 0 {
 		s.held = false

@@ -21,10 +21,10 @@ import (
 //	2s,0
 //	10s,loop
 //
-// Times count from the run's time zero, the first is 0. A rate holds until the next line's time, the last one for
-// ever, unless the last line says "loop": then its time is when the file starts
-// over. Rate 0 sends nothing: a packet on the wire waits. Lines that begin with
-// "#" and a first line of names are passed over.
+// Times count from the run's time zero; the first is 0. A rate holds until the
+// next line's time, the last one for ever, unless the last line says "loop": then
+// its time is when the file starts over. Rate 0 sends nothing: a packet on the
+// wire waits. Lines that begin with "#" and a first line of names are passed over.
 //
 // A packet takes as long as it takes to send its bits at the rates of the time;
 // the remainder below a nanosecond is carried as [Rate] does.

@@ -134,6 +134,7 @@ func New(spec string, env Env) (Link, error) {
 		*w.propagation() = n.behind.delay.mean
 		return w, nil
 	}
+	n.changed = !n.front.plain()
 	n.behind.prepare(&env, "")
 	n.front.prepare(&env, "front/")
 	return n, nil
