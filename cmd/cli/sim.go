@@ -156,12 +156,9 @@ const (
 	gsoQdisc = "qdisc" // split for those qdiscs that do it in Linux
 )
 
-// splits says whether a scheduler takes super-packets apart before it queues
-// them.
-func splits(s sched.Scheduler) bool {
-	sp, ok := s.(sched.Splitter)
-	return ok && sp.SplitsGSO()
-}
+// splits says whether a scheduler, or one inside it, takes super-packets apart
+// before it queues them.
+func splits(s sched.Scheduler) bool { return sched.Splits(s) }
 
 // simGCPercent is by how much garbage may exceed what is in use.
 const simGCPercent = 25
