@@ -2,11 +2,13 @@ package replay
 
 import (
 	"io"
+	"runtime"
 	"testing"
 	"time"
 
 	"github.com/uqtool/uq/record"
 	"github.com/uqtool/uq/record/nfq"
+	"github.com/uqtool/uq/record/thread"
 	"github.com/uqtool/uq/traces"
 )
 
@@ -72,7 +74,8 @@ func started(tb testing.TB, q record.Queue, conf traces.Scheduler) (*Live, func(
 }
 
 // TestLiveAllocs: the loop allocates nothing once its tables have their size,
-// whether packets pass at once or are held and dropped.
+// whether packets pass at once or are held and dropped, and the collector has
+// nothing to do.
 func TestLiveAllocs(t *testing.T) {
 	for _, lnk := range []string{"unlimited", "rate 100mbit"} {
 		q := flood(t, nfq.BatchSize)
@@ -82,12 +85,19 @@ func TestLiveAllocs(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		release := thread.Reserve()
 		for range 2000 {
 			step()
 		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
 		if n := testing.AllocsPerRun(2000, step); n > 0 {
 			t.Errorf("%s: %v allocations a batch, want none", lnk, n)
 		}
+		if runtime.ReadMemStats(&after); after.NumGC != before.NumGC {
+			t.Errorf("%s: %d collections in %d packets, want none", lnk, after.NumGC-before.NumGC, 2000*nfq.BatchSize)
+		}
+		release()
 		if q.given == 0 {
 			t.Errorf("%s: no verdicts", lnk)
 		}

@@ -26,22 +26,25 @@ type serving struct {
 // servingOptions are the flags of a serving, but for --cpu.
 type servingOptions struct {
 	busyPoll time.Duration
+	asked    *pflag.Flag // --busy-poll
 	nice     int
 	rt       bool
 }
 
 func (o *servingOptions) flags(f *pflag.FlagSet, prefix string) {
 	f.DurationVar(&o.busyPoll, "busy-poll", nfq.DefaultBusyPoll, prefix+"look for packets this long before sleeping, while they come that quickly; 0: sleep at once")
+	o.asked = f.Lookup("busy-poll")
 	f.IntVar(&o.nice, "nice", 0, prefix+"niceness of the threads that serve queues, -20 (urgent) to 19")
-	f.BoolVar(&o.rt, "rt", false, prefix+"run those threads under SCHED_FIFO")
+	f.BoolVar(&o.rt, "rt", false, prefix+"run those threads under SCHED_FIFO, and without --busy-poll unless it is given")
 }
 
-// serving is what the flags say.
+// serving is what the flags say. A thread under SCHED_FIFO that polls gives way
+// to nobody, not even to whoever sends the next packet.
 func (o *servingOptions) serving() (s serving, err error) {
 	if o.busyPoll < 0 || o.busyPoll > nfq.MaxBusyPoll {
 		return s, usageErrorf("--busy-poll %s: want 0 to %s", o.busyPoll, nfq.MaxBusyPoll)
 	}
-	if s.BusyPoll = o.busyPoll; o.busyPoll == 0 {
+	if s.BusyPoll = o.busyPoll; o.busyPoll == 0 || o.rt && !o.asked.Changed {
 		s.BusyPoll = -1
 	}
 	s.Thread = thread.Options{Nice: o.nice, RT: o.rt}

@@ -17,8 +17,15 @@ import (
 // Polling with sched_yield does two things. The sender of the next packet need
 // not wake anybody, which costs it more than the packet; and where threads
 // contend for processors, packets gather while others run, so that batches grow.
+//
+// Whoever yields to a thread that computes waits for all of its time slice,
+// where a sleeper is woken at once. So a yield that took long ends the polling
+// for a while, and for longer when it happens again.
 type waiter struct {
-	budget time.Duration // of polling
+	budget  time.Duration // of polling
+	yielded time.Time     // before the last yield, or zero
+	calm    time.Time     // polling is off until then
+	penalty time.Duration // that was last set
 	// quick says that the last packet came within the budget.
 	quick bool
 	idle  time.Time // since when nothing has come; zero while something does
@@ -45,13 +52,44 @@ func (w *waiter) over() bool { return w.timeout == 0 || w.slept }
 
 // arrived notes that something came.
 func (w *waiter) arrived() {
-	w.quick = w.idle.IsZero() || time.Since(w.idle) <= w.budget
+	if w.idle.IsZero() {
+		w.quick = true
+		return
+	}
+	now := time.Now()
+	w.crowded(now)
+	w.quick = now.Sub(w.idle) <= w.budget
 	w.idle = time.Time{}
+}
+
+const (
+	// longYield is less than any time slice and more than the work of a few
+	// packets.
+	longYield = time.Millisecond
+	// minPenalty and maxPenalty are how long polling is off after a long yield.
+	minPenalty = 100 * time.Millisecond
+	maxPenalty = 10 * time.Second
+)
+
+// crowded sees how long the last yield took.
+func (w *waiter) crowded(now time.Time) {
+	if w.yielded.IsZero() {
+		return
+	}
+	if now.Sub(w.yielded) >= longYield {
+		again := now.Sub(w.calm) < w.penalty
+		if w.penalty = min(2*w.penalty, maxPenalty); !again {
+			w.penalty = minPenalty
+		}
+		w.calm = now.Add(w.penalty)
+	}
+	w.yielded = time.Time{}
 }
 
 // wait passes a little time, or what is left of it asleep.
 func (w *waiter) wait(fd, wake int) error {
 	now := time.Now()
+	w.crowded(now)
 	if w.from.IsZero() {
 		w.from = now
 	}
@@ -62,7 +100,8 @@ func (w *waiter) wait(fd, wake int) error {
 	if left > 0 {
 		left = max(left-now.Sub(w.from), 0)
 	}
-	if left != 0 && w.quick && now.Sub(w.idle) < w.budget {
+	if left != 0 && w.quick && now.Sub(w.idle) < w.budget && now.After(w.calm) {
+		w.yielded = now
 		_, _, _ = unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
 		return nil
 	}
