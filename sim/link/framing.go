@@ -40,18 +40,22 @@ const (
 
 // bytes is p's length on the wire.
 func (f *Framing) bytes(p *pkt.Packet) uint64 {
-	n := int64(p.Len) + int64(f.Overhead)*int64(p.Segs)
-	if n < 0 || f.MPU|int(f.Cells) != 0 {
-		return f.cut(p)
+	if f.plain() {
+		return f.add(p)
 	}
-	return uint64(n)
+	return f.cut(p)
+}
+
+// plain says that all there is is overhead.
+func (f *Framing) plain() bool { return f.MPU|int(f.Cells) == 0 }
+
+// add is p's length with its overhead.
+func (f *Framing) add(p *pkt.Packet) uint64 {
+	return uint64(max(int64(p.Len)+int64(f.Overhead)*int64(p.Segs), 0))
 }
 
 func (f *Framing) cut(p *pkt.Packet) (sum uint64) {
-	switch {
-	case f.MPU == 0 && f.Cells == NoATM:
-		return 0 // all overhead, and that negative
-	case p.Segs <= 1:
+	if p.Segs <= 1 {
 		return f.frame(p.Len)
 	}
 	var s pkt.Splitter

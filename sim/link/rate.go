@@ -46,7 +46,11 @@ func (l *Rate) Transmit(now pkt.Time, src Source, out Outcome) (pkt.Time, bool) 
 
 // airtime is how long p occupies the link, in nanoseconds.
 func (l *Rate) airtime(p *pkt.Packet) uint64 {
-	hi, lo := bits.Mul64(l.bytes(p)*8, 1e9)
+	n := l.add(p)
+	if !l.plain() {
+		n = l.cut(p)
+	}
+	hi, lo := bits.Mul64(n*8, 1e9)
 	lo, c := bits.Add64(lo, l.carry, 0)
 	hi += c
 	if hi >= l.BitsPerSec { // centuries
