@@ -296,6 +296,32 @@ func TestEdges(t *testing.T) {
 	})
 }
 
+// TestAccount checks the limit, the backlog and the counters.
+func TestAccount(t *testing.T) {
+	r := newRig(t, "limit 3")
+	r.add(0, 1, pkt.NotECT)
+	r.add(ms, 3, pkt.ECT1)
+	if n, b := r.Backlog(); n != 3 || b != 4500 || len(r.dropped) != 1 || r.reasons[0] != pkt.Overlimit {
+		t.Errorf("%d packets, %d bytes, dropped for %v", n, b, r.reasons)
+	}
+	if got := r.pattern(3*ms, 1); got != "l" {
+		t.Error(got)
+	}
+	size := int64((&pkt.Packet{Len: 1500}).TrueSize())
+	want := map[string]int64{
+		"pkts_in_c": 1, "pkts_in_l": 2, "maxq": 2, "delay_c": 3000, "delay_l": 2000, "ecn_mark": 1, "step_mark": 1,
+		"credit": 1514*(10-90) + 10*1500, "memory_used": 2 * size, "max_memory_used": 3 * size, "memory_limit": 3 * 2 * 1514,
+	}
+	for _, f := range r.Stats() {
+		if v, ok := want[f.Key]; ok && f.Num != v {
+			t.Errorf("%s %d, want %d", f.Key, f.Num, v)
+		}
+	}
+	if r.pattern(3*ms, 3); r.credit != 1514*(10-90) {
+		t.Errorf("credit %d when nothing is left", r.credit)
+	}
+}
+
 // TestDelayAtUpdate checks that an update sees the older head at the instant it
 // is due, and none in empty queues.
 func TestDelayAtUpdate(t *testing.T) {

@@ -200,6 +200,27 @@ func TestLateUpdates(t *testing.T) {
 	}
 }
 
+// TestAccount checks the limit, the backlog and the counters.
+func TestAccount(t *testing.T) {
+	r := newRig(t, "limit 3")
+	r.add(0, r.flowIn(1), 3, 1000, 0)
+	r.add(0, r.flowIn(2), 2, 500, 0)
+	if n, b := r.Backlog(); n != 3 || b != 3000 || len(r.dropped) != 2 || r.reasons[0] != pkt.Overlimit {
+		t.Errorf("%d packets, %d bytes, dropped for %v", n, b, r.reasons)
+	}
+	r.Dequeue(0)
+	r.add(0, r.flowIn(2), 1, 500, 0)
+	want := map[string]int64{"pkts_in": 4, "overlimit": 2, "dropped": 2, "new_flow_count": 2, "new_flows_len": 2, "old_flows_len": 0, "memory_used": int64(2*(&pkt.Packet{Len: 1000}).TrueSize() + (&pkt.Packet{Len: 500}).TrueSize())}
+	for _, f := range r.Stats() {
+		if v, ok := want[f.Key]; ok && f.Num != v {
+			t.Errorf("%s %d, want %d", f.Key, f.Num, v)
+		}
+	}
+	if n, b := r.Backlog(); n != 3 || b != 2500 {
+		t.Errorf("%d packets, %d bytes", n, b)
+	}
+}
+
 // TestMemory checks what memory_limit counts, and that it drops nothing.
 func TestMemory(t *testing.T) {
 	size := (&pkt.Packet{Len: 1000}).TrueSize()
