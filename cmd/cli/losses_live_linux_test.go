@@ -23,7 +23,7 @@ import (
 // TestLiveQueueFull: a loop that gets no processor leaves its packets in the
 // kernel's queue until that is full.
 func TestLiveQueueFull(t *testing.T) {
-	inPlaces(t, "record qdisc dropper", func(p *place, mode []string) {
+	inPlaces(t, "record queues qdisc dropper", func(p *place, mode []string) {
 		for _, failOpen := range []bool{false, true} {
 			args := append([]string{"--maxlen", "50"}, mode...)
 			if failOpen {
@@ -48,7 +48,7 @@ func TestLiveQueueFull(t *testing.T) {
 // TestLiveReceiveBuffer: what does not fit the receive buffer is dropped, or
 // passes unseen under fail-open; the gap in the ids tells how much.
 func TestLiveReceiveBuffer(t *testing.T) {
-	inPlaces(t, "record qdisc dropper", func(p *place, mode []string) {
+	inPlaces(t, "record queues qdisc dropper", func(p *place, mode []string) {
 		for _, failOpen := range []bool{false, true} {
 			args := append([]string{"--rcvbuf", "1"}, mode...)
 			if failOpen {
@@ -73,7 +73,7 @@ func TestLiveReceiveBuffer(t *testing.T) {
 // TestLiveGivenUp: when any base chain of the namespace goes, the kernel gives
 // up what is queued: verdicts for those packets meet unknown ids.
 func TestLiveGivenUp(t *testing.T) {
-	inPlaces(t, "record qdisc dropper", func(p *place, mode []string) {
+	inPlaces(t, "record queues qdisc dropper", func(p *place, mode []string) {
 		r := p.start(p.trace(), mode...)
 		p.send(5, 100)
 		r.rest()

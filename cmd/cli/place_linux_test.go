@@ -259,6 +259,7 @@ func (r *recording) verify() {
 // and without drops.
 var modes = map[string][]string{
 	"record":  nil,
+	"queues":  {"--queues", "2"},
 	"qdisc":   {"--qdisc", "fq_codel", "--link", "rate 1gbit"},
 	"dropper": {"--qdisc", "pfifo limit 20", "--link", "rate 1mbit"},
 }
