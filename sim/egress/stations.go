@@ -23,6 +23,11 @@ func (s *stations) TakeFor(now pkt.Time, station int, ac pkt.AC) *pkt.Packet {
 	return s.taken(now, s.sched.DequeueFor(now, station, ac))
 }
 
+// Held implements link.StationSource.
+func (s *stations) Held(now pkt.Time, station int, ac pkt.AC, held bool) {
+	s.sched.Held(now, station, ac, held)
+}
+
 // Used implements link.StationSource.
 func (s *stations) Used(now pkt.Time, station int, ac pkt.AC, airtime time.Duration, up bool) {
 	s.sched.Used(now, station, ac, airtime, up)

@@ -18,6 +18,9 @@ type Stations interface {
 	// DequeueFor is Dequeue for one station and category. It may drop packets
 	// first.
 	DequeueFor(now pkt.Time, station int, ac pkt.AC) *pkt.Packet
+	// Held tells whether the link holds packets for station that it has to send:
+	// while it does, the station has its turn although nothing is queued.
+	Held(now pkt.Time, station int, ac pkt.AC, held bool)
 	// Used tells of airtime that station's packets of ac took, failed attempts
 	// included; from the station when up.
 	Used(now pkt.Time, station int, ac pkt.AC, airtime time.Duration, up bool)

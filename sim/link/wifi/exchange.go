@@ -31,7 +31,7 @@ func (m *Medium) protection(mode *Mode, bytes int) time.Duration {
 func (q *txq) plain() bool { return q.limits.mpdus == 1 }
 
 // send lets the access point send the first aggregate of ac at the instant at.
-func (m *Medium) send(at, now pkt.Time, ac pkt.AC, src link.Source, out link.Outcome) {
+func (m *Medium) send(at pkt.Time, ac pkt.AC, c *call) {
 	a := &m.hw[ac][0]
 	q := &m.txqs[a.station][ac]
 	bytes := a.psdu(q.plain() || a.station == m.group())
@@ -40,13 +40,13 @@ func (m *Medium) send(at, now pkt.Time, ac pkt.AC, src link.Source, out link.Out
 		m.ap[ac].succeeded()
 		m.idle = at.Add(data)
 		m.tell(Air{Start: at, End: m.idle, Kind: Group, Station: link.Group, AC: ac, MPDUs: a.mpdus, Bytes: bytes})
-		m.result(q, a, m.idle, out, nil)
-		m.finish(now, q, data, src)
+		m.result(q, a, m.idle, c.out, nil)
+		m.finish(q, data, c)
 		return
 	}
 	before, answer := m.protection(q.mode, bytes), m.answer(q.mode, !q.plain())
 	end := at.Add(before + data)
-	failed := m.result(q, a, end, out, &m.conf.Stations[a.station])
+	failed := m.result(q, a, end, c.out, &m.conf.Stations[a.station])
 	m.stats.aggregate(a)
 	kind := Down
 	if failed == a.mpdus {
@@ -59,7 +59,7 @@ func (m *Medium) send(at, now pkt.Time, ac pkt.AC, src link.Source, out link.Out
 	}
 	m.tell(Air{Start: at, End: end, Kind: kind, Station: a.station, AC: ac, MPDUs: a.mpdus, Bytes: bytes})
 	m.tell(Air{Start: end, End: m.idle, Kind: Response, Station: a.station, AC: ac})
-	m.finish(now, q, before+data, src)
+	m.finish(q, before+data, c)
 }
 
 // result decides for each MPDU of a, which ends at the instant at, whether it is
@@ -115,7 +115,7 @@ func (q *txq) deliver(at pkt.Time, out link.Outcome) {
 
 // finish takes the aggregate that was sent out of the hardware's queue, and
 // tells the scheduler of the airtime.
-func (m *Medium) finish(now pkt.Time, q *txq, used time.Duration, src link.Source) {
+func (m *Medium) finish(q *txq, used time.Duration, c *call) {
 	hw := m.hw[q.ac]
 	done := hw[0]
 	done.units = done.units[:0]
@@ -125,9 +125,9 @@ func (m *Medium) finish(now pkt.Time, q *txq, used time.Duration, src link.Sourc
 	if len(m.hw[q.ac]) == 0 {
 		m.ap[q.ac].since = pkt.Never
 	}
-	if s, ok := src.(link.StationSource); ok {
-		s.Used(now, m.named(q.station), q.ac, used, false)
-		s.Held(now, m.named(q.station), q.ac, len(q.again) > 0 || q.spare != nil)
+	if s, ok := c.src.(link.StationSource); ok {
+		s.Used(c.now, m.named(q.station), q.ac, used, false)
+		s.Held(c.now, m.named(q.station), q.ac, q.ready())
 	} else {
 		m.list(q)
 	}
@@ -183,14 +183,16 @@ func (u *up) sent() {
 
 // collide lets the access point's category ap, if not negative, and every
 // station that is sending spoil each other's frames at the instant at.
-func (m *Medium) collide(at, now pkt.Time, ap int, src link.Source, out link.Outcome) {
-	longest := time.Duration(0)
+func (m *Medium) collide(at pkt.Time, ap int, c *call) {
+	longest, senders := time.Duration(0), 0
 	if ap >= 0 {
-		longest = m.spoil(at, now, pkt.AC(ap), src, out)
+		senders++
+		longest = m.spoil(at, pkt.AC(ap), c)
 	}
 	for i := range m.ups {
 		if u := &m.ups[i]; u.sending {
 			u.sending = false
+			senders++
 			data := m.air(u.mode, u.psdu())
 			m.stats.Stations[u.station].Up += data
 			longest = max(longest, data)
@@ -200,12 +202,12 @@ func (m *Medium) collide(at, now pkt.Time, ap int, src link.Source, out link.Out
 	end := at.Add(longest)
 	m.idle = end.Add(m.eifs)
 	m.stats.Collisions++
-	m.tell(Air{Start: at, End: end, Kind: Collision, Station: link.Group})
+	m.tell(Air{Start: at, End: end, Kind: Collision, Station: link.Group, MPDUs: senders})
 }
 
 // spoil has nobody receive the access point's first aggregate of ac, which it
 // begins to send at the instant at, and returns how long that takes.
-func (m *Medium) spoil(at, now pkt.Time, ac pkt.AC, src link.Source, out link.Outcome) time.Duration {
+func (m *Medium) spoil(at pkt.Time, ac pkt.AC, c *call) time.Duration {
 	a := &m.hw[ac][0]
 	q := &m.txqs[a.station][ac]
 	bytes := a.psdu(q.plain())
@@ -226,7 +228,7 @@ func (m *Medium) spoil(at, now pkt.Time, ac pkt.AC, src link.Source, out link.Ou
 		}
 		m.after(q, u)
 	}
-	q.deliver(at.Add(data), out)
-	m.finish(now, q, data, src)
+	q.deliver(at.Add(data), c.out)
+	m.finish(q, data, c)
 	return data
 }

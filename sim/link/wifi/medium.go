@@ -156,7 +156,12 @@ func (m *Medium) queueOf(p *pkt.Packet) *txq {
 // Transmit implements link.Link. The opportunity is for whoever wins the medium
 // next: the access point, one of its stations, or several, who collide.
 func (m *Medium) Transmit(now pkt.Time, src link.Source, out link.Outcome) (pkt.Time, bool) {
-	for m.exchange(now, pkt.Never, nil, nil) { // while the access point was quiet
+	for { // while the access point was quiet
+		at := m.next(now, false)
+		if at >= now {
+			break
+		}
+		m.exchange(at, nil)
 	}
 	m.fill(now, src)
 	ready := false
@@ -169,64 +174,80 @@ func (m *Medium) Transmit(now pkt.Time, src link.Source, out link.Outcome) (pkt.
 	if !ready {
 		return now, false
 	}
-	m.exchange(pkt.Never, now, src, out)
+	m.exchange(m.next(pkt.Never, true), &call{now, src, out})
 	return m.idle, true
 }
 
-// exchange lets whoever is first send, if that is before until, and says
-// whether somebody did. The access point takes part where out is set; now is the
-// time of the call.
-func (m *Medium) exchange(until, now pkt.Time, src link.Source, out link.Outcome) bool {
-	at := pkt.Never
-	for i := range m.ups {
-		u := &m.ups[i]
-		u.arrivals(min(until, max(m.idle, now)), m.idle)
-		at = min(at, u.access(m.idle, m.t.slot))
-	}
-	for ac := range m.ap {
-		if out != nil {
+// call is a Transmit in which the access point takes part.
+type call struct {
+	now pkt.Time
+	src link.Source
+	out link.Outcome
+}
+
+// next is when somebody sends, if that is before until; the access point counts
+// if ap is set. Stations' packets that arrive before that are there.
+func (m *Medium) next(until pkt.Time, ap bool) pkt.Time {
+	at := until
+	if ap {
+		for ac := range m.ap {
 			at = min(at, m.ap[ac].access(m.idle, m.t.slot))
 		}
 	}
-	if at >= until {
-		return false
+	for i := range m.ups {
+		at = min(at, m.ups[i].access(m.idle, m.t.slot))
 	}
+	for {
+		first := -1
+		for i := range m.ups {
+			if u := &m.ups[i]; u.since == pkt.Never && u.next < at && (first < 0 || u.next < m.ups[first].next) {
+				first = i
+			}
+		}
+		if first < 0 {
+			return at
+		}
+		u := &m.ups[first]
+		u.want(u.next, m.idle)
+		at = min(at, u.access(m.idle, m.t.slot))
+	}
+}
+
+// exchange lets those send who are first, at the instant at. Without a call the
+// access point is quiet.
+func (m *Medium) exchange(at pkt.Time, c *call) {
 	ap, winners := -1, 0
 	for ac := pkt.NumACs - 1; ac >= 0; ac-- {
-		c := &m.ap[ac]
+		f := &m.ap[ac]
 		switch {
-		case out == nil || c.access(m.idle, m.t.slot) != at:
-			c.heard(at, m.idle, m.t.slot)
+		case c == nil || f.access(m.idle, m.t.slot) != at:
+			f.heard(at, m.idle, m.t.slot)
 		case ap < 0:
 			ap = ac
 			winners++
 		default: // an internal collision: the higher category goes first
-			c.failed()
+			f.failed()
 		}
 	}
-	first := -1
+	var last *up
 	for i := range m.ups {
 		u := &m.ups[i]
+		u.arrivals(at)
 		if u.access(m.idle, m.t.slot) != at {
 			u.heard(at, m.idle, m.t.slot)
 			continue
 		}
 		u.sending = true
 		winners++
-		first = i
+		last = u
 	}
-	m.waited(at)
+	m.stats.Idle += at.Sub(m.idle)
 	switch {
 	case winners > 1:
-		m.collide(at, now, ap, src, out)
+		m.collide(at, ap, c)
 	case ap >= 0:
-		m.send(at, now, pkt.AC(ap), src, out)
+		m.send(at, pkt.AC(ap), c)
 	default:
-		m.receive(at, &m.ups[first])
+		m.receive(at, last)
 	}
-	return true
 }
-
-// waited accounts for the time until at in which the medium was idle: contended
-// for, or not wanted.
-func (m *Medium) waited(at pkt.Time) { m.stats.Idle += at.Sub(m.idle) }

@@ -98,17 +98,13 @@ type up struct {
 	rng     *random.Rand
 }
 
-// arrivals counts what has come until now.
-func (u *up) arrivals(now, idle pkt.Time) {
+// arrivals counts what has come until the instant at.
+func (u *up) arrivals(at pkt.Time) {
 	if u.Gap == 0 {
 		u.queued = 1
-		u.want(0, 0)
 		return
 	}
-	for u.next <= now {
-		if u.queued == 0 {
-			u.want(u.next, idle)
-		}
+	for u.next <= at && u.next != pkt.Never {
 		u.queued++
 		u.next = u.next.Add(u.Gap)
 	}

@@ -31,7 +31,7 @@ type Air struct {
 	// Station is -1 for none in particular.
 	Station int
 	AC      pkt.AC
-	// MPDUs and Bytes of the PPDU.
+	// MPDUs and Bytes of the PPDU; of a collision MPDUs is how many sent.
 	MPDUs, Bytes int
 	// Up says that the station holds it, or is answered.
 	Up bool
