@@ -105,8 +105,16 @@ func (w *waiter) wait(fd, wake int) error {
 		_, _, _ = unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
 		return nil
 	}
-	w.slept = true
-	return w.sleep(fd, wake, left)
+	errno := w.sleep(fd, wake, left)
+	switch errno {
+	case unix.EINTR: // the runtime's signals are not the caller's business
+		w.slept = left == 0
+		return nil
+	case 0:
+		w.slept = true
+		return nil
+	}
+	return errno
 }
 
 // asleep counts the threads of this process that sleep behind the runtime's
@@ -119,7 +127,7 @@ var asleep atomic.Int64
 // It sleeps behind the runtime's back as long as another goroutine can still
 // run. The collector does get hold of the thread: it asks by a signal, which
 // ends the sleep, and asks again while there is no answer.
-func (w *waiter) sleep(fd, wake int, timeout time.Duration) error {
+func (w *waiter) sleep(fd, wake int, timeout time.Duration) unix.Errno {
 	w.poll[0] = unix.PollFd{Fd: int32(fd), Events: unix.POLLIN}
 	w.poll[1] = unix.PollFd{Fd: int32(wake), Events: unix.POLLIN}
 	var ts *unix.Timespec
@@ -136,8 +144,5 @@ func (w *waiter) sleep(fd, wake int, timeout time.Duration) error {
 			uintptr(len(w.poll)), uintptr(unsafe.Pointer(ts)), 0, 0, 0)
 	}
 	asleep.Add(-1)
-	if errno != 0 && errno != unix.EINTR {
-		return errno
-	}
-	return nil
+	return errno
 }
