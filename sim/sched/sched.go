@@ -43,6 +43,19 @@ type Waiter interface {
 	NextWake() pkt.Time
 }
 
+// Named, embedded, describes a scheduler by its name alone: no options to print
+// and no counters of its own.
+type Named string
+
+// Kind implements Describer.
+func (n Named) Kind() string { return string(n) }
+
+// Options implements Describer.
+func (n Named) Options() []tc.Field { return nil }
+
+// Stats implements Describer.
+func (n Named) Stats() []tc.Field { return nil }
+
 // Describer is implemented by schedulers that can be printed and counted: all
 // the built-in ones.
 type Describer interface {
