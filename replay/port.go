@@ -24,21 +24,9 @@ const smallest = 64
 // the link. A kernel queue with less room drops before the qdisc decides. 0 is
 // unknown.
 func Room(p *egress.Port) uint64 {
-	d, ok := p.Scheduler().(sched.Describer)
-	if !ok {
-		return 0
-	}
-	var limit uint64
-	for _, f := range d.Options() {
-		if f.Key == "limit" {
-			limit = uint64(max(f.Num, 0))
-		}
-	}
+	limit := uint64(sched.Room(p.Scheduler(), smallest))
 	if limit == 0 {
 		return 0
-	}
-	if d.Kind() == "bfifo" {
-		limit /= smallest
 	}
 	return limit + 1 + underway(p.Link())
 }

@@ -46,6 +46,9 @@ import (
 // example.
 const MaxClasses, defaultClasses = 4096, 1024
 
+// txqueuelen is the default class's limit, in packets.
+const txqueuelen = 1000
+
 // Qdisc is a drr.
 type Qdisc struct {
 	nclasses int
@@ -197,6 +200,22 @@ func (q *Qdisc) NextWake() pkt.Time {
 
 // Backlog implements sched.Scheduler.
 func (q *Qdisc) Backlog() (packets, bytes int) { return q.packets, q.bytes }
+
+// Room implements sched.Roomy: the classes' together, if each has an end; a class
+// without packets yet counts as the last in brackets, or as a pfifo.
+func (q *Qdisc) Room(smallest int) (n int) {
+	room := txqueuelen
+	for i := range q.classes {
+		if i < q.brackets {
+			room = q.classes[i].child.Room(smallest)
+		}
+		if room == 0 {
+			return 0
+		}
+		n += room
+	}
+	return n
+}
 
 // Kind implements sched.Describer.
 func (q *Qdisc) Kind() string { return "drr" }

@@ -100,6 +100,9 @@ func (q *Qdisc) Backlog() (packets, bytes int) {
 	return packets, bytes
 }
 
+// Room implements sched.Roomy.
+func (q *Qdisc) Room(int) int { return numBands * txqueuelen }
+
 // Kind implements sched.Describer.
 func (q *Qdisc) Kind() string { return "pfifo_fast" }
 

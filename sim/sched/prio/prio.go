@@ -152,6 +152,18 @@ func (q *Qdisc) Backlog() (packets, bytes int) {
 	return packets, bytes
 }
 
+// Room implements sched.Roomy: the bands' together, if each has an end.
+func (q *Qdisc) Room(smallest int) (n int) {
+	for i := range q.children {
+		room := q.children[i].Room(smallest)
+		if room == 0 {
+			return 0
+		}
+		n += room
+	}
+	return n
+}
+
 // Kind implements sched.Describer.
 func (q *Qdisc) Kind() string { return "prio" }
 

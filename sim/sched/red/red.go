@@ -248,6 +248,9 @@ func (q *Qdisc) NextWake() pkt.Time { return q.child.NextWake() }
 // Backlog implements sched.Scheduler.
 func (q *Qdisc) Backlog() (packets, bytes int) { return q.child.Backlog() }
 
+// Room implements sched.Roomy: the scheduler's inside.
+func (q *Qdisc) Room(smallest int) int { return q.child.Room(smallest) }
+
 // Kind implements sched.Describer.
 func (q *Qdisc) Kind() string { return "red" }
 
