@@ -15,7 +15,7 @@ func fuzzed() []string {
 		"red limit 20k min 1k max 3k avpkt 100 adaptive ecn", "red limit 20k min 1k max 3k avpkt 100 ecn nodrop harddrop [fq_codel limit 9]",
 		"sfq limit 9 depth 3 flows 5 divisor 8 perturb 1 headdrop", "sfq limit 30 redflowlimit 9000 min 500 max 3000 avpkt 100 ecn headdrop",
 		"drr classes 3 quantum 100 [pfifo limit 3] [codel] [tbf rate 1mbit burst 60k limit 9k [drr classes 2]]",
-		"tbf rate 1mbit burst 10k latency 50ms", "tbf rate 8bit burst 60k limit 9k peakrate 16bit mtu 1500 overhead 9 linklayer atm [prio]",
+		"tbf rate 1mbit burst 10k latency 50ms", "tbf rate 8bit burst 60k limit 9k peakrate 16bit mtu 1500 overhead 9 linklayer atm [prio]", "tbf rate 4611686018427387904bit burst 2047m limit 9k",
 		"codel limit 9 target 1ms interval 5ms ecn ce_threshold 1ms", "cobalt", "fq_codel limit 9 flows 3 memory_limit 20k drop_batch 2",
 		"pie limit 9 target 1ms tupdate 1ms ecn", "fq_pie limit 9 flows 3 memory_limit 20k", "dualpi2 limit 9",
 		"cake bandwidth 1mbit diffserv8 ack-filter-aggressive memlimit 20k", "cake besteffort flowblind",
