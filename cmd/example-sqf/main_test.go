@@ -25,8 +25,8 @@ func TestOutside(t *testing.T) {
 	write(t, filepath.Join(dir, "main.go"), read(t, "main.go"))
 	run(t, dir, "go", "build", "-mod=mod", "-o", "uq-sqf", ".")
 
-	out := run(t, dir, "./uq-sqf", "sim", "--qdisc", "sqf limit 100", "--qdisc", "fq_codel")
-	for _, want := range []string{`(?m)^ *sqf +28937 `, `(?m)^qdisc sqf$`} {
+	out := run(t, dir, "./uq-sqf", "sim", "--qdisc", "sqf limit 100", "--qdisc", "tbf rate 10mbit burst 20kb latency 50ms [sqf]")
+	for _, want := range []string{`(?m)^ *sqf +28937 `, `(?m)^qdisc sqf$`, `(?m)^qdisc tbf .*\[sqf\]$`} {
 		if !regexp.MustCompile(want).MatchString(out) {
 			t.Errorf("no %s in\n%s", want, out)
 		}
