@@ -29,7 +29,7 @@ func TestSlowDisk(t *testing.T) {
 				t.Fatal(err)
 			}
 			ctx, cancel := context.WithCancel(t.Context())
-			const n = 2 * pages * pageRecords
+			const n = pages * pageRecords * 5 / 4
 			g := newTraffic(t, 7)
 			time.AfterFunc(10*time.Second, func() {
 				for range n {
