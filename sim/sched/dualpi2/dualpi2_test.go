@@ -229,6 +229,27 @@ func TestEdges(t *testing.T) {
 			t.Error("not dropped at p' 1 with 3028 bytes queued")
 		}
 	})
+	t.Run("just not overload", func(t *testing.T) {
+		r := newRig(t, "coupling_factor 1")
+		r.pi.next, r.pi.prob = pkt.Never, maxProb
+		r.add(0, 3, pkt.ECT1)
+		for _, e := range []pkt.ECN{pkt.ECT0, pkt.ECT1} {
+			p := &pkt.Packet{Len: 1500, DSField: uint8(e)}
+			if r.mustDrop(p, r.isL(p)) || p.Mark != pkt.AQM {
+				t.Errorf("%v at k·p' = 1: not marked", e)
+			}
+		}
+	})
+	t.Run("credit alone", func(t *testing.T) {
+		for _, e := range []pkt.ECN{pkt.ECT1, pkt.NotECT} {
+			r := newRig(t, "")
+			r.add(0, 5, e)
+			before := r.credit
+			if r.pattern(0, 4); r.credit != before {
+				t.Errorf("%v: credit %d after %d with the other queue empty", e, r.credit, before)
+			}
+		}
+	})
 	t.Run("step", func(t *testing.T) {
 		r := newRig(t, "step_thresh 2ms")
 		r.add(0, 2, pkt.ECT1)
