@@ -232,9 +232,13 @@ func (q *Qdisc) Inside() []sched.Inner {
 	var in []sched.Inner
 	for i := range q.classes {
 		if c := &q.classes[i]; c.child.Scheduler != nil {
+			deficit := 0 // tc's, while nothing is queued
+			if c.active {
+				deficit = c.deficit
+			}
 			in = append(in, sched.Inner{
 				ID: fmt.Sprintf("1:%x", i+1), Scheduler: c.child.Scheduler, Implied: i >= q.brackets,
-				Stats: []tc.Field{{Key: "deficit", Num: int64(c.deficit), Text: tc.FormatSize(uint64(c.deficit))}},
+				Stats: []tc.Field{{Key: "deficit", Num: int64(deficit), Text: tc.FormatSize(uint64(deficit))}},
 			})
 		}
 	}
