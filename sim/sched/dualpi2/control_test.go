@@ -137,6 +137,36 @@ func TestSteadyState(t *testing.T) {
 	}
 }
 
+// TestIsolation has a light L4S flow beside classic traffic above the link's rate:
+// its packets wait for two in service at most, and none is lost.
+func TestIsolation(t *testing.T) {
+	r := newRig(t, "")
+	const service = 1200 * time.Microsecond
+	var classic, light, longest time.Duration
+	for now := time.Duration(0); now < 30*time.Second; now += service {
+		for ; classic <= now; classic += service * 10 / 11 {
+			r.add(classic, 1, pkt.NotECT)
+		}
+		for ; light <= now; light += 11*service + 7777*time.Nanosecond {
+			r.add(light, 1, pkt.ECT1)
+		}
+		if p := r.Dequeue(pkt.Time(now)); p != nil && r.isL(p) {
+			longest = max(longest, p.Sojourn(pkt.Time(now)))
+		}
+	}
+	if longest > 2*service {
+		t.Errorf("an L4S packet waited %v", longest)
+	}
+	for _, p := range r.dropped {
+		if r.isL(p) {
+			t.Fatal("an L4S packet was lost")
+		}
+	}
+	if len(r.dropped) < 1000 {
+		t.Errorf("%d classic packets lost: is there no overload?", len(r.dropped))
+	}
+}
+
 // TestFromRTT checks the settings derived from round-trip times.
 func TestFromRTT(t *testing.T) {
 	for words, want := range map[string]string{
