@@ -129,7 +129,8 @@ func specs() []string {
 	for _, k := range builtin.Kinds() {
 		s = append(s, cmp.Or(words[k.Name], k.Name))
 	}
-	return append(s, "fq_codel limit 20", "codel target 1ms interval 10ms ecn", "pfifo limit 5", "fq_codel memory_limit 20k ce_threshold 500us")
+	return append(s, "fq_codel limit 20", "codel target 1ms interval 10ms ecn", "pfifo limit 5", "fq_codel memory_limit 20k ce_threshold 500us",
+		"prio priomap 1 1 [pfifo] [tbf rate 9mbit burst 100kb limit 200kb peakrate 20mbit mtu 100kb [drr classes 3 [sfq perturb 1 redflowlimit 90000 ecn]]] [red limit 90k avpkt 1000 adaptive]")
 }
 
 // TestParity is the promise: for every scheduler the live loop decides what
