@@ -41,7 +41,7 @@ type order struct {
 	For   time.Duration `json:"for_ns,omitempty"`
 	From  int64         `json:"from,omitempty"`
 	To    int64         `json:"to,omitempty"`
-	Count int           `json:"count,omitempty"`
+	Count int           `json:"count,omitempty"` // of datagrams; the number of the flood
 	Path  string        `json:"path,omitempty"`
 }
 
@@ -67,6 +67,7 @@ type got struct {
 	Total  uint64
 	Last   int64  // when the last datagrams came
 	Missed uint64 // datagrams
+	Marks  uint64
 }
 
 // agentPort is where both ends take orders, from the router only: these packets
@@ -153,7 +154,7 @@ func (a *agent) do(ctx context.Context, o order) (ans answer, err error) {
 		if a.flood == nil {
 			return ans, errors.New("mark the end of a flood: there was none")
 		}
-		err = a.flood.mark()
+		err = a.flood.mark(o.Count)
 	case marked:
 		if a.sink == nil {
 			return ans, errors.New("look for a mark: no sink is open")
@@ -162,7 +163,7 @@ func (a *agent) do(ctx context.Context, o order) (ans answer, err error) {
 	case openTCP:
 		a.sink, err = openTCPSink()
 	case openUDP:
-		a.sink, err = openUDPSink()
+		a.sink, err = openUDPSink(o.Count)
 	case closeTCP, closeUDP:
 		if a.sink == nil {
 			return ans, errors.New("close a sink: none is open")

@@ -13,7 +13,15 @@
 // has the ends do the same three measurements with it: round trips of ICMP echo
 // with nothing else going on, which the server's kernel answers; one TCP flow;
 // and a flood of UDP. Packets from client to server pass the queue, replies do
-// not.
+// not. A flood ends when a marked datagram behind it has come through, so its
+// count is whole however slow the program. On a machine of few CPUs the sender of
+// a flood takes much of them, and its rate is the limit; so there is a fourth
+// number, the burst: the program is halted while packets gather in its queue, and
+// timed while it empties it.
+//
+// CPU time is what the kernel charges to the program's process: the system calls
+// that take packets, and the forwarding that its verdicts set off, as far as the
+// server's socket.
 //
 // A round is every row once. Rows are repeated in rounds, in an order that
 // turns around, and a ratio is computed between two rows of one round before

@@ -112,3 +112,21 @@ func TestSinkWindow(t *testing.T) {
 		}
 	}
 }
+
+// A sink tells datagrams from marks, and its own mark from that of another
+// flood.
+func TestSinkTake(t *testing.T) {
+	s := newSink(-1)
+	s.markLen = uint32(markLen(3))
+	if markLen(3) == markLen(2) || markLen(14) >= udpLook || markLen(15) != markLen(0) {
+		t.Errorf("marks of %d, %d, %d and %d bytes", markLen(2), markLen(3), markLen(14), markLen(15))
+	}
+	s.take([]mmsghdr{{n: udpLook}, {n: uint32(markLen(2))}, {n: udpLook}})
+	if s.marked(0) || s.got.Total != 2 || s.got.Marks != 0 {
+		t.Errorf("%+v: want two datagrams and no mark", s.got)
+	}
+	s.take([]mmsghdr{{n: udpLook}, {n: s.markLen}, {n: s.markLen}})
+	if !s.marked(time.Second) || s.got.Total != 3 || s.got.Marks != 2 {
+		t.Errorf("%+v: want three datagrams and the mark, twice", s.got)
+	}
+}

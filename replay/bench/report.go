@@ -2,6 +2,7 @@ package bench
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -353,11 +354,14 @@ func (s *Sample) unseen() uint64 {
 		return 0
 	}
 	flood := s.UDP.Fed.Packets - min(s.UDP.Arrived(), s.UDP.Fed.Packets)
-	return s.Fed.Packets - min(s.Program.Packets+max(s.missing(), flood), s.Fed.Packets)
+	return s.Fed.Packets - min(s.Program.Packets+max(s.missing(), flood)+s.MarksLost, s.Fed.Packets)
 }
 
 func (l *Line) count(n uint64, what string) {
-	if n > 0 {
+	switch {
+	case n == 1:
+		l.note("1 %s", strings.NewReplacer("packets", "packet", "echoes", "echo", "verdicts", "verdict", "times", "time", " were ", " was ", " are ", " is ").Replace(what))
+	case n > 1:
 		l.note("%d %s", n, what)
 	}
 }

@@ -202,7 +202,9 @@ func TestNotes(t *testing.T) {
 		{"", func(*Sample) {}},
 		{"2 echoes were lost", func(s *Sample) { s.Echo.Lost = 2 }},
 		{"3 packets did not fit", func(s *Sample) { s.Program.Missing, s.Program.Overflows = 3, 1 }},
-		{"1 times the program's receive buffer", func(s *Sample) { s.Program.Overflows = 1 }},
+		{"", func(s *Sample) { s.Program.Packets -= 2; s.MarksLost = 2 }},
+		{"1 packet of the flood was lost at the queue", func(s *Sample) { s.UDP.Received--; s.Program.Packets-- }},
+		{"1 time the program's receive buffer", func(s *Sample) { s.Program.Overflows = 1 }},
 		{"6 verdicts failed", func(s *Sample) { s.Program.Failed = 6 }},
 		{"9 packets passed but are not in the trace", func(s *Sample) { s.Program.Unrecorded = 9 }},
 		{"4 packets did not fit", func(s *Sample) { s.Kernel = &Kernel{Undelivered: 4} }}, // go-nfqueue cannot tell

@@ -38,6 +38,7 @@ type router struct {
 	out    *json.Encoder // samples, one a line
 	client *remote
 	server *remote
+	floods int // so far
 }
 
 // remote is an end as the router sees it.
@@ -202,6 +203,7 @@ func (r *router) udp(st *station, s *Sample) error {
 	}
 	cpu := st.peer.used()
 	sent, got, marks, err := r.flood(order{Op: doUDP, For: r.task.Duration}, func() {})
+	s.MarksLost += marks - min(got.Marks, marks)
 	if err != nil {
 		return err
 	}
@@ -233,29 +235,33 @@ func (r *router) bursts(st *station, s *Sample) error {
 	}
 	n := min(burstMax, grantedRcvBuf()/burstRoom)
 	for range burstTimes {
-		took, got, err := r.burst(st.peer, n)
-		if err != nil {
+		if err := r.burst(st.peer, n, s); err != nil {
 			return err
 		}
-		s.Burst.Packets += got.Total
-		s.Burst.TookNs += took
 	}
 	return nil
 }
 
-func (r *router) burst(p *peer, n int) (took int64, g got, err error) {
+// burst lets n packets gather once and adds what came of them to s.
+func (r *router) burst(p *peer, n int, s *Sample) error {
 	if err := p.halt(); err != nil {
-		return 0, g, err
+		return err
 	}
 	var begin int64
-	_, g, _, err = r.flood(order{Op: doBurst, Count: n}, func() {
+	_, g, marks, err := r.flood(order{Op: doBurst, Count: n}, func() {
 		begin = monotonic()
 		p.resume()
 	})
 	if err == nil && g.Total == 0 {
 		err = errors.New("nothing of a burst came through")
 	}
-	return g.Last - begin, g, err
+	if err != nil {
+		return err
+	}
+	s.MarksLost += marks - min(g.Marks, marks)
+	s.Burst.Packets += g.Total
+	s.Burst.TookNs += g.Last - begin
+	return nil
 }
 
 // flood opens a sink, has the client send, calls then, waits until the last has
@@ -263,7 +269,8 @@ func (r *router) burst(p *peer, n int) (took int64, g got, err error) {
 func (r *router) flood(send order, then func()) (s sent, g got, marks uint64, err error) {
 	then = sync.OnceFunc(then)
 	defer then() // whatever happens
-	if _, err := r.server.ask(order{Op: openUDP}); err != nil {
+	r.floods++
+	if _, err := r.server.ask(order{Op: openUDP, Count: r.floods}); err != nil {
 		return s, g, 0, err
 	}
 	a, err := r.client.ask(send)
@@ -288,7 +295,7 @@ func (r *router) flood(send order, then func()) (s sent, g got, marks uint64, er
 func (r *router) mark() (n uint64, err error) {
 	for end := time.Now().Add(drainMax); time.Now().Before(end); {
 		n++
-		if _, err := r.client.ask(order{Op: doMark}); err != nil {
+		if _, err := r.client.ask(order{Op: doMark, Count: r.floods}); err != nil {
 			return n, err
 		}
 		a, err := r.server.ask(order{Op: marked, For: markGap})

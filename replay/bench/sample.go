@@ -13,6 +13,9 @@ type Sample struct {
 	TCP   TCP    `json:"tcp"`
 	UDP   UDP    `json:"udp"`
 	Burst Burst  `json:"burst"`
+	// MarksLost counts datagrams that were to tell the end of a flood and came
+	// too late or not at all: they are in no other count but Fed.
+	MarksLost uint64 `json:"marks_lost"`
 	// Fed is what the rule gave the queue in all three measurements.
 	Fed     Fed      `json:"fed"`
 	Program *Program `json:"program,omitempty"`

@@ -114,10 +114,12 @@ func (f *flood) send(d time.Duration, n int) (s sent, err error) {
 	return s, nil
 }
 
-// mark sends one datagram of a byte: the sink that gets it has got all before.
-func (f *flood) mark() error {
+// mark sends one datagram: the sink that gets it has got all before. Its length
+// is the flood's number's, so that the mark of a flood before, which was late,
+// ends no other.
+func (f *flood) mark(number int) error {
 	for {
-		_, err := unix.Write(f.fd, f.buf[:1])
+		_, err := unix.Write(f.fd, f.buf[:markLen(number)])
 		switch err {
 		case nil:
 			return nil
@@ -127,6 +129,9 @@ func (f *flood) mark() error {
 		}
 	}
 }
+
+// markLen is the length of a flood's mark, less than udpLook.
+func markLen(number int) int { return 1 + number%(udpLook-1) }
 
 // udpErrors reads how many datagrams found a full receive buffer in this
 // namespace.

@@ -30,14 +30,15 @@ const (
 // sink receives in a thread of its own and counts by the millisecond, so that
 // any window can be asked for afterwards.
 type sink struct {
-	fd    int // of the socket that receives; closed by the thread
-	stop  chan struct{}
-	over  chan error // one: the thread has ended
-	begin int64
-	count []uint32      // in KiB or datagrams, by the millisecond since begin
-	odd   uint64        // bytes not in count yet
-	mark  chan struct{} // one: a flood's mark has come
-	got   got
+	fd      int // of the socket that receives; closed by the thread
+	stop    chan struct{}
+	over    chan error // one: the thread has ended
+	begin   int64
+	count   []uint32      // in KiB or datagrams, by the millisecond since begin
+	odd     uint64        // bytes not in count yet
+	mark    chan struct{} // one: a flood's mark has come
+	markLen uint32        // its length
+	got     got
 }
 
 func newSink(fd int) *sink {
@@ -201,9 +202,11 @@ func (s *sink) stopped() bool {
 
 // udpBatch is the most datagrams of one call, and udpBuf the receive buffer to
 // ask for, in bytes.
+// udpLook is how much of one to look at.
 const (
 	udpBatch = 64
 	udpBuf   = 32 << 20
+	udpLook  = 16
 )
 
 // mmsghdr is struct mmsghdr of recvmmsg(2).
@@ -212,8 +215,8 @@ type mmsghdr struct {
 	n   uint32
 }
 
-// openUDPSink is ready for a flood.
-func openUDPSink() (*sink, error) {
+// openUDPSink is ready for a flood, of which it knows the number.
+func openUDPSink(number int) (*sink, error) {
 	fd, err := listen(unix.SOCK_DGRAM, udpPort)
 	if err != nil {
 		return nil, err
@@ -227,6 +230,7 @@ func openUDPSink() (*sink, error) {
 		return nil, err
 	}
 	s := newSink(fd)
+	s.markLen = uint32(markLen(number))
 	go func() {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
@@ -244,10 +248,10 @@ func openUDPSink() (*sink, error) {
 func (s *sink) runUDP() error {
 	var msgs [udpBatch]mmsghdr
 	var iovs [udpBatch]unix.Iovec
-	bufs := make([]byte, 16*udpBatch)
+	bufs := make([]byte, udpLook*udpBatch)
 	for i := range msgs {
-		iovs[i].Base = &bufs[16*i]
-		iovs[i].SetLen(16)
+		iovs[i].Base = &bufs[udpLook*i]
+		iovs[i].SetLen(udpLook)
 		msgs[i].hdr.Iov = &iovs[i]
 		msgs[i].hdr.SetIovlen(1)
 	}
@@ -265,22 +269,27 @@ func (s *sink) runUDP() error {
 	return nil
 }
 
-// take counts what one call received. The last but for repetitions is the mark,
-// of one byte.
+// take counts what one call received. What is shorter than the look is a mark.
 func (s *sink) take(msgs []mmsghdr) {
-	n := len(msgs)
-	for n > 0 && msgs[n-1].n == 1 {
-		n--
-	}
-	if n < len(msgs) {
-		select {
-		case s.mark <- struct{}{}:
-		default: // told already
+	var n, marks uint32
+	for i := range msgs {
+		switch msgs[i].n {
+		case udpLook:
+			n++
+		case s.markLen:
+			marks++
 		}
 	}
 	if n > 0 {
 		s.got.Last = monotonic()
-		*s.slot() += uint32(n)
+		*s.slot() += n
 		s.got.Total += uint64(n)
+	}
+	if marks > 0 {
+		s.got.Marks += uint64(marks)
+		select {
+		case s.mark <- struct{}{}:
+		default: // told already
+		}
 	}
 }
