@@ -87,7 +87,11 @@ func (r *Report) summary(b *strings.Builder) {
 
 func (run *Run) counters(b *strings.Builder) {
 	fmt.Fprintf(b, "qdisc %s\n", run.Line)
-	fmt.Fprintf(b, " Sent %d bytes %d pkt (dropped %d, overlimits 0 requeues 0)\n", run.Bytes, run.Packets, run.Drops)
+	over := run.Stats[overlimits]
+	if over == nil {
+		over = 0
+	}
+	fmt.Fprintf(b, " Sent %d bytes %d pkt (dropped %d, overlimits %d requeues 0)\n", run.Bytes, run.Packets, run.Drops, over)
 	fmt.Fprintf(b, " backlog %db %dp, at most %dp\n", run.Backlog, run.Qlen, run.MaxQlen)
 	if run.StatsLine != "" {
 		fmt.Fprintf(b, "  %s\n", run.StatsLine)
@@ -102,11 +106,16 @@ func (run *Run) counters(b *strings.Builder) {
 	fmt.Fprintf(b, "  digest %s\n", run.Digest)
 }
 
+// overlimits is how often a qdisc held a packet back, or dropped or marked it
+// for its own rules' sake; tc prints it for every qdisc, with what was sent.
+const overlimits = "overlimits"
+
 // statsLine prints counters as tc does, on one line.
 func statsLine(fields []tc.Field) string {
 	var words []string
 	for _, f := range fields {
 		switch {
+		case f.Key == overlimits:
 		case !f.Flag:
 			words = append(words, f.Key+" "+f.String())
 		case f.Num != 0:
