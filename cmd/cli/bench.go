@@ -53,9 +53,10 @@ of June 2018, whose numbers stand beside. The rows are
   live    a scheduler (--qdisc) that decides live, at unlimited rate
 
 each with GSO off and on. Rows take turns, and ratios are computed within a round.
-Packets from client to server pass the queue, replies do not. --duration is for
-each of the three measurements of a row; a round of all rows takes about 33 of
-them and 3 s.`,
+Packets from client to server pass the queue, replies do not. Since the sender of
+the UDP flood takes CPU from the program, there is also a burst: packets that
+gathered while the program was halted. --duration is for each of the other three
+measurements of a row; a round of all rows takes about 33 of them and 4 s.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runBench(cmd, s, &o) },
 	}

@@ -30,6 +30,5 @@
 //
 // All programs get the same queue: 128 bytes of each packet, the same limit, the
 // same receive buffer. The C program gives a verdict a packet, as libnetfilter_queue's
-// documentation has it; so does go-nfqueue's callback. That is how both are used,
-// and how they were used in 2018.
+// documentation has it; so does go-nfqueue's callback.
 package bench
