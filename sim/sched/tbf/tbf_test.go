@@ -2,9 +2,12 @@ package tbf
 
 import (
 	"fmt"
+	"math/big"
 	"strings"
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
 
 	"github.com/uqtool/uq/sim/pkt"
 	"github.com/uqtool/uq/sim/sched"
@@ -275,4 +278,63 @@ func TestAllocs(t *testing.T) {
 	}); n != 0 {
 		t.Errorf("%v allocations a packet", n)
 	}
+}
+
+// TestConforms checks the definition of a token bucket over random traffic: in no
+// span of time does more leave than the bucket and what the rate adds meanwhile,
+// for both buckets; and nothing waits that both would let go, for it leaves at the
+// first nanosecond they do.
+func TestConforms(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		rate := rapid.IntRange(8, 1e9).Draw(t, "bit/s") / 8 * 8
+		burst := rapid.IntRange(100, 20000).Draw(t, "burst")
+		peak := rate + 8 + rapid.IntRange(0, rate).Draw(t, "more at the peak")/8*8
+		mtu := rapid.IntRange(100, burst).Draw(t, "mtu")
+		s, err := kinds().New(fmt.Sprintf("tbf rate %dbit burst %d limit 1g peakrate %dbit mtu %d", rate, burst, peak, mtu), sched.Env{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		q := s.(*Qdisc)
+		type departure struct {
+			at    pkt.Time
+			bytes int64
+		}
+		var sent []departure
+		now := pkt.Time(0)
+		allowed := func(at pkt.Time, n int64, slack pkt.Time) bool { // the definition, over every span that ends at at
+			sum := n
+			for i := len(sent) - 1; ; i-- {
+				if i < 0 || sum > int64(burst)+int64(mtu) && sent[i].at < at-1e15 {
+					return true
+				}
+				sum += sent[i].bytes
+				for _, b := range []struct{ rate, size int }{{rate, burst}, {peak, mtu}} {
+					span := new(big.Int).Mul(big.NewInt(int64(at+slack-sent[i].at)), big.NewInt(int64(b.rate/8)))
+					if span.Cmp(new(big.Int).Mul(big.NewInt(sum-int64(b.size)), big.NewInt(1e9))) < 0 {
+						return false
+					}
+				}
+			}
+		}
+		gap := rapid.Int64Range(0, 2*int64(burst)*8e9/int64(rate))
+		for range rapid.IntRange(1, 40).Draw(t, "packets") {
+			now += pkt.Time(gap.Draw(t, "gap"))
+			n := rapid.IntRange(1, mtu).Draw(t, "length")
+			q.Enqueue(now, &pkt.Packet{Len: uint32(n), Flow: flow})
+			for waited := false; ; waited = true {
+				if p := q.Dequeue(now); p == nil {
+					now = q.NextWake()
+					continue
+				}
+				if !allowed(now, int64(n), 1) { // times are rounded up, so spans may be a nanosecond short
+					t.Fatalf("%d bytes at %v after %v: too soon", n, now, sent)
+				}
+				if waited && allowed(now-1, int64(n), 0) {
+					t.Fatalf("%d bytes at %v after %v: too late", n, now, sent)
+				}
+				break
+			}
+			sent = append(sent, departure{now, int64(n)})
+		}
+	})
 }
