@@ -60,8 +60,9 @@ var share struct {
 	loops, procs, gc int
 }
 
-// gcPercent lets the heap grow to nine times what is in use before it is
-// collected. Loops allocate nothing per packet, so that hardly ever happens.
+// gcPercent lets the heap grow to nine times what is in use, and to 32 MiB in
+// any case, before it is collected. Loops allocate nothing per packet and what
+// they need at first is less, so that hardly ever happens.
 const gcPercent = 800
 
 // Reserve tells the Go runtime of a loop that keeps one of its processors even
@@ -69,15 +70,13 @@ const gcPercent = 800
 // The returned function takes that back.
 //
 // One more goroutine than there are loops can then run at once, on a machine of
-// one processor, too; and what was allocated until now is collected now and not
-// when packets flow.
+// one processor, too.
 func Reserve() (release func()) {
 	share.Lock()
 	defer share.Unlock()
 	if share.loops++; share.loops == 1 {
 		share.procs = runtime.GOMAXPROCS(0)
 		share.gc = debug.SetGCPercent(gcPercent)
-		runtime.GC()
 	}
 	if n := share.loops + 1; n > runtime.GOMAXPROCS(0) {
 		runtime.GOMAXPROCS(n)
