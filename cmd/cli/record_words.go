@@ -73,7 +73,11 @@ func lossLines(l record.Losses, failOpen bool) []string {
 		fate = "passed unseen"
 	}
 	add(l.Missing, fate, "%d packets did not fit the receive buffer: raise --rcvbuf (sysctl net.core.rmem_max may limit it)")
-	add(l.QueueFull, fate, "%d packets found the queue full: raise --maxlen")
+	full := "%d packets found the queue full: raise --maxlen"
+	if l.Overflows > 0 { // without a later packet there is no gap in the ids
+		full = "%d packets found the queue full, or at the very end the receive buffer: raise --maxlen, or --rcvbuf"
+	}
+	add(l.QueueFull, fate, full)
 	add(l.Overflows, "note", "the kernel found the receive buffer full %d times; what it could not deliver then may be answers to verdicts, too")
 	add(l.Gone, "lost", "%d packets were given up by the kernel before their verdict: a rule or a device was removed meanwhile")
 	add(l.Refused, "lost", "%d verdicts were refused by the kernel")

@@ -21,6 +21,8 @@ func TestRecordWords(t *testing.T) {
 	part := whole
 	part.Keep(record.Kept{Records: 1, Segs: 3, Bytes: 4000})
 	part.Losses = record.Losses{Records: 9, Missing: 2, QueueFull: 4}
+	last := part
+	last.Losses.Overflows = 1
 	for _, tt := range []struct {
 		sum      record.Summary
 		failOpen bool
@@ -30,6 +32,7 @@ func TestRecordWords(t *testing.T) {
 		{part, false, []string{
 			"recorded 1 packets (about 3 on the wire), 4.0 kB, of 10 packets, 15.0 kB, that passed, in 2.0 s: stopped",
 			"lost: 2 packets did not fit the receive buffer", "lost: 4 packets found the queue full", "not recorded: 9 packets passed"}},
+		{last, false, []string{"lost: 4 packets found the queue full, or at the very end the receive buffer: raise --maxlen, or --rcvbuf", "note: the kernel found the receive buffer full 1 times"}},
 		{part, true, []string{"passed unseen: 2 packets did not fit the receive buffer", "passed unseen: 4 packets found the queue full"}},
 	} {
 		var b strings.Builder
