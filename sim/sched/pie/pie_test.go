@@ -66,6 +66,7 @@ func TestNoEarlyDrop(t *testing.T) {
 		{"accumulated less than 8.5", func(v *Vars) { v.AccuProb, v.Prob = accuHigh-2, 1 }, 3028, false},
 		{"accumulated 8.5", func(v *Vars) { v.AccuProb, v.Prob = accuHigh-1, 1 }, 3028, true},
 		{"accumulated less than 0.85", func(v *Vars) { v.AccuProb, v.Prob = 0, accuLow-1 }, 3028, false},
+		{"accumulated 0.85, drawn", func(v *Vars) { v.AccuProb, v.Prob = 0, accuLow }, 3028, true},
 		{"probability 0", func(v *Vars) { v.AccuProb, v.Prob = accuHigh, 0 }, 3028, false},
 	} {
 		v := Vars{Prob: MaxProb, QDelay: par.Target, AccuProb: accuHigh}
