@@ -27,6 +27,7 @@ type Qdisc struct {
 	wake     pkt.Time
 
 	packets, bytes int
+	overlimits     uint64 // calls the shaper put off
 	memory         int
 	memoryLimit    int
 	memoryMost     int

@@ -9,6 +9,7 @@ func (q *Qdisc) Dequeue(now pkt.Time) *pkt.Packet {
 	for q.packets > 0 {
 		if at, must := q.shaper.wait(now); must {
 			q.wake = at
+			q.overlimits++
 			return nil
 		}
 		t := q.pick(now)

@@ -135,7 +135,7 @@ func TestJSON(t *testing.T) {
 		}
 		return strings.Join(ks, " ")
 	}
-	if got, want := keys(r.q.Stats()), "memory_used memory_limit capacity_estimate min_network_size max_network_size min_adj_size max_adj_size avg_hdr_offset"; got != want {
+	if got, want := keys(r.q.Stats()), "overlimits memory_used memory_limit capacity_estimate min_network_size max_network_size min_adj_size max_adj_size avg_hdr_offset"; got != want {
 		t.Errorf("statistics %s, want %s", got, want)
 	}
 	want = "threshold_rate sent_bytes backlog_bytes target_us interval_us peak_delay_us avg_delay_us base_delay_us sent_packets " +
@@ -190,7 +190,7 @@ func TestStats(t *testing.T) {
 		"sent_packets": 3, "sent_bytes": 28 + 982 + 482 + 42, "max_pkt_len": 996, "capacity_estimate": 8e6, "threshold_rate": 8e6,
 		"memory_used": 64 + 1024 + 512 + 3*576, "memory_limit": 4 << 20, "way_misses": 1, "backlog_bytes": 0,
 		// The last left 64+1000 us after it came; the averages start at 0.
-		"peak_delay_us": (64*3/4 + 1064) / 4, "avg_delay_us": 4, "base_delay_us": 4,
+		"overlimits": 2, "peak_delay_us": (64*3/4 + 1064) / 4, "avg_delay_us": 4, "base_delay_us": 4,
 	} {
 		if got := values[key]; got < want-10 && strings.HasSuffix(key, "_us") || got > want+10 || got != want && !strings.HasSuffix(key, "_us") {
 			t.Errorf("%s is %d, want %d", key, got, want)

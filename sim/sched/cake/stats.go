@@ -44,6 +44,7 @@ func (q *Qdisc) Stats() []tc.Field {
 		l.minNet, l.minAdj = 65535, 65535 // tc's "none yet"
 	}
 	return []tc.Field{
+		number("overlimits", int(q.overlimits)),
 		size("memory_used", q.memoryMost),
 		size("memory_limit", q.memoryLimit),
 		rateField("capacity_estimate", q.estimate.peak),
