@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/uqtool/uq/sim/egress"
+	"github.com/uqtool/uq/sim/link"
 	"github.com/uqtool/uq/sim/report"
 	"github.com/uqtool/uq/sim/sched"
 	"github.com/uqtool/uq/sim/tc"
@@ -50,11 +51,8 @@ func (l *listedKind) help(answer error) {
 }
 
 // words prints the kind for people.
-func (l *listedKind) words(b *strings.Builder, options bool) {
+func (l *listedKind) words(b *strings.Builder) {
 	fmt.Fprintf(b, "%-12s %s\n", l.Name, l.Summary)
-	if !options {
-		return
-	}
 	for _, o := range l.Options {
 		fmt.Fprintf(b, "    %s\n", o)
 	}
@@ -72,6 +70,13 @@ func runSimList(s *streams, asJSON bool) error {
 	for _, k := range s.ports.Qdiscs {
 		list.Qdiscs = append(list.Qdiscs, listedQdisc(s.ports, k))
 	}
+	for _, k := range link.Kinds() {
+		l := listedKind{Name: k.Name, Summary: k.Summary, Usage: k.Usage}
+		for line := range strings.Lines(k.Options) {
+			l.Options = append(l.Options, strings.TrimSpace(line))
+		}
+		list.Links = append(list.Links, l)
+	}
 	if asJSON {
 		e := json.NewEncoder(s.out)
 		e.SetIndent("", "  ")
@@ -80,11 +85,11 @@ func runSimList(s *streams, asJSON bool) error {
 	var b strings.Builder
 	b.WriteString("qdiscs, for --qdisc:\n\n")
 	for _, k := range list.Qdiscs {
-		k.words(&b, true)
+		k.words(&b)
 	}
 	b.WriteString("\nlinks, for --link:\n\n")
 	for _, k := range list.Links {
-		k.words(&b, true)
+		k.words(&b)
 	}
 	_, err := io.WriteString(s.out, b.String())
 	return err
@@ -98,7 +103,7 @@ func runQdiscHelp(s *streams, name string) error {
 	}
 	l := listedQdisc(s.ports, k)
 	var b strings.Builder
-	l.words(&b, true)
+	l.words(&b)
 	if l.Usage != "" {
 		b.WriteString("\n" + l.Usage + "\n")
 	}
