@@ -3,8 +3,6 @@ package record
 import (
 	"errors"
 	"sync"
-
-	"github.com/uqtool/uq/record/thread"
 )
 
 // captures are those of one recording, each serving a queue in a thread of its
@@ -43,8 +41,6 @@ func (all *captures) run() error {
 	errs := make([]error, len(all.each))
 	var wg sync.WaitGroup
 	for i := range all.each {
-		release := thread.Reserve()
-		defer release()
 		wg.Go(func() {
 			if errs[i] = all.each[i].run(all.tune(i)); errs[i] != nil {
 				all.stop()

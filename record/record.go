@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/uqtool/uq/record/nfq"
+	"github.com/uqtool/uq/record/thread"
 	"github.com/uqtool/uq/traces"
 )
 
@@ -82,6 +83,9 @@ func RunAll(ctx context.Context, qs []Queue, w *traces.Writer, o Options) (Summa
 	}
 	if o.Buffer <= 0 {
 		o.Buffer = DefaultBuffer
+	}
+	for range qs {
+		defer thread.Reserve()()
 	}
 	g := NewLedger(w, o.Clock, o.Witness)
 	all := newCaptures(qs, g, o)

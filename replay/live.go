@@ -154,6 +154,7 @@ func NewLive(q record.Queue, opt LiveOptions) (*Live, error) {
 // breaks, writes arrivals and decisions to w and closes it. Packets still held
 // at the end are accepted at once. Closing q is left to the caller.
 func (l *Live) Run(ctx context.Context, w *traces.Writer) (Result, error) {
+	defer thread.Reserve()()
 	l.ctx, l.deadline = ctx, pkt.Never
 	g := record.NewLedger(w, l.opt.Clock, l.opt.Witness)
 	l.log = startJournal(g, l.opt.Clock, l.opt.Progress)
@@ -178,7 +179,6 @@ func (l *Live) Run(ctx context.Context, w *traces.Writer) (Result, error) {
 }
 
 func (l *Live) loop() error {
-	defer thread.Reserve()()
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	if l.opt.Thread != nil {
