@@ -1,5 +1,6 @@
-// Package fqpie is tc's fq_pie: flow queueing with PIE on each flow (RFC 8033
-// §6 suggests it), with the rules of Linux.
+// Package fqpie is tc's fq_pie: flow queueing with PIE on each flow
+// (Ramakrishnan et al., "FQ-PIE Queue Discipline in the Linux Kernel", LCN
+// Symposium 2019), with the rules of Linux.
 //
 //	        hash         PIE drops?     new flows  ──► served first, one quantum each
 //	packet ─────► flow ─────────────►   old flows  ──► deficit round robin by bytes

@@ -40,6 +40,9 @@
 //   - The accumulated probability that spaces drops apart is not cleared by a
 //     mark that it forced at 8.5: with ecn, packets are then marked in a row
 //     until one is dropped or the probability is 0.
+//   - A queue is too short to drop from with less than two MTUs, not two packets
+//     of mean size, and the delay that excuses a packet is the current one, not
+//     that of the last update.
 //   - There is no threshold below which PIE is inactive.
 //
 // # Differences from Linux

@@ -199,3 +199,49 @@ func TestDequeueRate(t *testing.T) {
 		t.Error("a measurement uses no burst allowance")
 	}
 }
+
+// TestMeasurement checks the edges of a measurement: 16 KiB queued begin one,
+// 16 KiB gone and some time end it, and the next begins if as much is queued.
+func TestMeasurement(t *testing.T) {
+	par := params(func(c *Config) { c.DequeueRate = true })
+	out := func(v *Vars, at Ticks, size, backlog int) {
+		v.Depart(pkt.Time(at)<<tickShift, &pkt.Packet{Len: uint32(size)}, backlog, &par)
+	}
+	for _, c := range []struct {
+		what                string
+		first, backlog      int // bytes left by the first departure
+		size                int // of the second, 1000 ticks later
+		left                int
+		measured, measuring bool
+	}{
+		{"16384 queued", 0, 16384, 100, 16384, false, true},
+		{"16383 queued", 0, 16383, 100, 16383, false, false},
+		{"16383 gone", 1, 16384, 16382, 16384, false, true},
+		{"16384 gone, 16384 left", 1, 16384, 16383, 16384, true, true},
+		{"16384 gone, 16383 left", 1, 16384, 16383, 16383, true, false},
+	} {
+		v := NewVars()
+		out(&v, 1000, c.first, c.backlog)
+		out(&v, 2000, c.size, c.left)
+		if (v.AvgRate > 0) != c.measured || v.measuring != c.measuring {
+			t.Errorf("%s: rate %d, measuring %v", c.what, v.AvgRate, v.measuring)
+		}
+		if c.measured && v.AvgRate != 16384*256/1000 {
+			t.Errorf("%s: rate %d, want %d", c.what, v.AvgRate, 16384*256/1000)
+		}
+	}
+	v := NewVars()
+	out(&v, 1000, 20000, 50000)
+	if v.AvgRate != 0 || !v.measuring {
+		t.Errorf("at once: rate %d, measuring %v", v.AvgRate, v.measuring)
+	}
+	out(&v, 1100, 5600, 50000) // 25600 bytes in 100 ticks
+	out(&v, 1200, 12800, 50000)
+	out(&v, 1300, 12800, 50000) // 25600 in 200: half the rate, weighed 1/8
+	if want := uint64(65536 - 65536/8 + 32768/8); v.AvgRate != want {
+		t.Errorf("average %d, want %d", v.AvgRate, want)
+	}
+	if want := TicksOf(maxBurst) - 300; v.BurstTime != want {
+		t.Errorf("burst allowance %d, want %d", v.BurstTime, want)
+	}
+}
