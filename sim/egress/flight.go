@@ -14,16 +14,18 @@ type flight struct {
 	n    int
 	heap []inFlight // the least first
 
-	departed uint64 // packets pushed
-	latest   uint64 // the last to depart of those that arrived
+	departed uint64 // seq of the last packet pushed
+	latest   uint64 // seq of the last to depart of those that arrived
 }
 
 // inFlight is 24 bytes; the departures of 2^63 packets are enough.
 type inFlight struct {
 	at  pkt.Time
-	seq uint64 // departure, from 1, shifted left by one; the lowest bit says lost
+	seq uint64 // departure, from 1, doubled; odd for what is lost
 	p   *pkt.Packet
 }
+
+func (e *inFlight) lost() bool { return e.seq&1 != 0 }
 
 func (e *inFlight) before(f *inFlight) bool {
 	return e.at < f.at || e.at == f.at && e.seq < f.seq
@@ -49,12 +51,10 @@ func (f *flight) least() *inFlight {
 	return &f.heap[0]
 }
 
-func (f *flight) push(at pkt.Time, p *pkt.Packet, lost bool) {
-	f.departed++
-	e := inFlight{at: at, seq: f.departed << 1, p: p}
-	if lost {
-		e.seq |= 1
-	}
+// push adds a packet; lost is 0, or 1 for one that will not arrive.
+func (f *flight) push(at pkt.Time, p *pkt.Packet, lost uint64) {
+	f.departed += 2
+	e := inFlight{at: at, seq: f.departed | lost, p: p}
 	if f.n > 0 && at < f.at(f.n-1).at {
 		f.up(e)
 		return
@@ -66,26 +66,30 @@ func (f *flight) push(at pkt.Time, p *pkt.Packet, lost bool) {
 	f.n++
 }
 
-// pop takes the first to arrive out, and notes on it whether one that departed
-// later arrived before.
-func (f *flight) pop() (p *pkt.Packet, lost bool) {
-	var e inFlight
+// pop takes the first to arrive out while the heap is empty.
+func (f *flight) pop() inFlight {
+	e := f.ring[f.head]
+	f.head = (f.head + 1) & (len(f.ring) - 1)
+	f.n--
+	return e
+}
+
+// popLeast takes the first to arrive out.
+func (f *flight) popLeast() inFlight {
 	if len(f.heap) > 0 && f.least() == &f.heap[0] {
-		e = f.down()
-	} else {
-		slot := &f.ring[f.head]
-		e, slot.p = *slot, nil
-		f.head = (f.head + 1) & (len(f.ring) - 1)
-		f.n--
+		return f.down()
 	}
-	switch lost = e.seq&1 != 0; {
-	case lost:
-	case e.seq < f.latest:
-		e.p.Flaws |= pkt.Reordered
-	default:
-		f.latest = e.seq
+	return f.pop()
+}
+
+// overtaken notes the arrival of e and reports whether one that departed later
+// arrived before.
+func (f *flight) overtaken(e inFlight) bool {
+	if e.seq < f.latest {
+		return true
 	}
-	return e.p, lost
+	f.latest = e.seq
+	return false
 }
 
 func (f *flight) grow() {

@@ -35,16 +35,23 @@ func TestFlight(t *testing.T) {
 			if now += pkt.Time(rng.IntN(3)); rng.IntN(100) < 52 {
 				id++
 				e := inFlight{at: now + pkt.Time(rng.Int64N(spread)), seq: id, p: &pkt.Packet{ID: id}}
-				lost := rng.IntN(10) == 0
-				if lost {
-					e.p.Len = 1
+				lost := uint64(0)
+				if rng.IntN(10) == 0 {
+					lost, e.p.Len = 1, 1
 				}
 				f.push(e.at, e.p, lost)
 				ref.push(e)
 			} else if len(ref) > 0 {
 				want := ref[0]
 				ref = ref[1:]
-				p, lost := f.pop()
+				e := f.popLeast()
+				p, lost := e.p, e.lost()
+				if !lost && f.overtaken(e) {
+					p.Flaws |= pkt.Reordered
+				}
+				if e.at != want.at {
+					t.Fatalf("seed %d: popped at %v, want %v", seed, e.at, want.at)
+				}
 				if p != want.p || lost != (p.Len == 1) {
 					t.Fatalf("seed %d: packet %d, lost %v; want %d", seed, p.ID, lost, want.p.ID)
 				}
@@ -72,13 +79,13 @@ func BenchmarkFlight(b *testing.B) {
 				delays[i] = 1000 + pkt.Time(rng.Int64N(int64(jitter)+1))
 			}
 			for i := range pkt.Time(1000) {
-				f.push(i+delays[i&4095], p, false)
+				f.push(i+delays[i&4095], p, 0)
 			}
 			b.ReportAllocs()
 			b.ResetTimer()
 			for i := range pkt.Time(b.N) {
-				f.push(1000+i+delays[i&4095], p, false)
-				f.pop()
+				f.push(1000+i+delays[i&4095], p, 0)
+				f.popLeast()
 			}
 		})
 	}

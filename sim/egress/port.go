@@ -87,7 +87,7 @@ type Port struct {
 	free   pkt.Time // end of the opportunity, while busy
 	wake   pkt.Time // the scheduler's own next time, while not busy
 	since  pkt.Time // start of the current opportunity
-	moved  int      // packets taken and let go of in it
+	takes  int      // packets taken from the scheduler in it
 	flight flight
 }
 
@@ -159,8 +159,11 @@ func (p *Port) Drain() {
 
 func (p *Port) step(t pkt.Time) {
 	if at, ok := p.flight.first(); ok && at <= t {
-		q, lost := p.flight.pop()
-		p.leave(at, q, lost)
+		if len(p.flight.heap) == 0 {
+			p.leave(p.flight.pop())
+		} else {
+			p.leave(p.flight.popLeast())
+		}
 		p.refresh()
 		return
 	}
@@ -170,9 +173,10 @@ func (p *Port) step(t pkt.Time) {
 
 // serve gives the link an opportunity at t.
 func (p *Port) serve(t pkt.Time) {
-	p.since, p.moved = t, 0
+	p.since, p.takes = t, 0
+	departed := p.flight.departed
 	free, busy := p.link.Transmit(t, p.source, (*opportunity)(p))
-	if busy && free <= t && (free < t || p.moved == 0) {
+	if busy && free <= t && (free < t || p.takes == 0 && p.flight.departed == departed) {
 		panic(fmt.Sprintf("egress: link %s at %v makes no progress", p.link.Kind(), t))
 	}
 	p.busy, p.free, p.wake = busy, free, pkt.Never
@@ -192,17 +196,21 @@ func (p *Port) refresh() {
 	}
 }
 
-func (p *Port) leave(at pkt.Time, q *pkt.Packet, lost bool) {
+func (p *Port) leave(e inFlight) {
+	ev := Event{Time: e.at, Kind: Deliver, Packet: e.p}
 	switch {
-	case lost:
-		p.sink.Event(Event{Time: at, Kind: Drop, Packet: q, Reason: pkt.LinkLoss})
-	case q.Flaws&pkt.Corrupted != 0:
-		p.sink.Event(Event{Time: at, Kind: Corrupt, Packet: q})
+	case e.lost():
+		ev.Kind, ev.Reason = Drop, pkt.LinkLoss
+	case p.flight.overtaken(e):
+		e.p.Flaws |= pkt.Reordered
 		fallthrough
 	default:
-		p.sink.Event(Event{Time: at, Kind: Deliver, Packet: q})
+		if e.p.Flaws&pkt.Corrupted != 0 {
+			p.sink.Event(Event{Time: e.at, Kind: Corrupt, Packet: e.p})
+		}
 	}
-	p.pool.Put(q)
+	p.sink.Event(ev)
+	p.pool.Put(e.p)
 }
 
 // drop is the scheduler's DropFunc.
@@ -223,7 +231,7 @@ func (o *opportunity) taken(now pkt.Time, q *pkt.Packet) *pkt.Packet {
 		return nil
 	}
 	q.Dequeued = now
-	o.moved++
+	o.takes++
 	if q.Mark != pkt.NoReason {
 		o.sink.Event(Event{Time: now, Kind: Mark, Packet: q, Reason: q.Mark})
 	}
@@ -233,17 +241,15 @@ func (o *opportunity) taken(now pkt.Time, q *pkt.Packet) *pkt.Packet {
 
 // Deliver implements link.Outcome.
 func (o *opportunity) Deliver(at pkt.Time, q *pkt.Packet) {
-	o.moved++
 	if q.Mark == pkt.LinkLoss {
 		o.sink.Event(Event{Time: o.since, Kind: Mark, Packet: q, Reason: q.Mark})
 	}
-	o.flight.push(at, q, false)
+	o.flight.push(at, q, 0)
 }
 
 // Lose implements link.Outcome.
 func (o *opportunity) Lose(at pkt.Time, q *pkt.Packet) {
-	o.moved++
-	o.flight.push(at, q, true)
+	o.flight.push(at, q, 1)
 }
 
 // Duplicate implements link.Outcome.
