@@ -34,6 +34,9 @@ func (m Maker) Port(c Config, sink Sink, pool *pkt.Pool) (*Port, error) {
 		if s, ok := l.(link.Stationed); ok {
 			env.Stations, env.Station = s.Stations(), s.Station
 		}
+		if c, ok := l.(link.Cell); ok {
+			env.Airtime, env.Weight = c.Airtime, c.Weight
+		}
 		return m.Qdiscs.New(c.Qdisc, env)
 	}, l, sink, pool)
 }

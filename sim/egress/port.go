@@ -80,8 +80,10 @@ type Port struct {
 	link  link.Link
 	// source is the port as the link sees it while transmitting.
 	source link.Source
-	sink   Sink
-	pool   *pkt.Pool
+	// out is where the link says what became of packets.
+	out  link.Outcome
+	sink Sink
+	pool *pkt.Pool
 
 	busy   bool
 	free   pkt.Time // end of the opportunity, while busy
@@ -101,9 +103,12 @@ func New(makeSched func(sched.DropFunc) (sched.Scheduler, error), l link.Link, s
 	}
 	p.sched = s
 	p.wait, _ = s.(sched.Waiter)
-	p.source = (*opportunity)(p)
+	p.source, p.out = (*opportunity)(p), (*opportunity)(p)
 	if s, ok := s.(sched.Stations); ok {
 		p.source = &stations{opportunity: (*opportunity)(p), sched: s}
+	}
+	if c, ok := s.(sched.Completer); ok {
+		p.out = &completions{opportunity: (*opportunity)(p), sched: c}
 	}
 	return p, nil
 }
@@ -175,7 +180,7 @@ func (p *Port) step(t pkt.Time) {
 func (p *Port) serve(t pkt.Time) {
 	p.since, p.takes = t, 0
 	departed := p.flight.departed
-	free, busy := p.link.Transmit(t, p.source, (*opportunity)(p))
+	free, busy := p.link.Transmit(t, p.source, p.out)
 	if busy && free <= t && (free < t || p.takes == 0 && p.flight.departed == departed) {
 		panic(fmt.Sprintf("egress: link %s at %v makes no progress", p.link.Kind(), t))
 	}

@@ -32,3 +32,22 @@ func (s *stations) Held(now pkt.Time, station int, ac pkt.AC, held bool) {
 func (s *stations) Used(now pkt.Time, station int, ac pkt.AC, airtime time.Duration, up bool) {
 	s.sched.Used(now, station, ac, airtime, up)
 }
+
+// completions is an opportunity of a port whose scheduler wants to know when the
+// link is done with a packet.
+type completions struct {
+	*opportunity
+	sched sched.Completer
+}
+
+// Deliver implements link.Outcome.
+func (c *completions) Deliver(at pkt.Time, q *pkt.Packet) {
+	c.sched.Completed(c.since, q)
+	c.opportunity.Deliver(at, q)
+}
+
+// Lose implements link.Outcome.
+func (c *completions) Lose(at pkt.Time, q *pkt.Packet) {
+	c.sched.Completed(c.since, q)
+	c.opportunity.Lose(at, q)
+}

@@ -19,6 +19,17 @@ type Stationed interface {
 	Station(p *pkt.Packet) int
 }
 
+// Cell is implemented by a Stationed that knows how it reaches its stations.
+type Cell interface {
+	Stationed
+	// Airtime is about how long so many bytes, as Packet.Len counts, keep the
+	// medium busy on their way to station, or to the Group, at its rate now.
+	Airtime(station, bytes int) time.Duration
+	// Weight is the airtime in µs that station is to have in a round of all, 0 if
+	// nobody has said.
+	Weight(station int) int
+}
+
 // StationSource is a Source whose scheduler keeps packets by station and access
 // category, as mac80211's queues are: which station is served next is the
 // scheduler's choice, how many of its packets go into an aggregate the link's.

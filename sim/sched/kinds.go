@@ -3,6 +3,7 @@ package sched
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/uqtool/uq/sim/pkt"
 	"github.com/uqtool/uq/sim/random"
@@ -26,6 +27,9 @@ type Env struct {
 	// knows stations; Station is the one a packet is for, or link.Group.
 	Stations int
 	Station  func(*pkt.Packet) int
+	// Airtime and Weight are link.Cell's; nil where the link is none.
+	Airtime func(station, bytes int) time.Duration
+	Weight  func(station int) int
 
 	kinds    Kinds
 	children []string

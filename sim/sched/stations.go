@@ -19,9 +19,18 @@ type Stations interface {
 	// first.
 	DequeueFor(now pkt.Time, station int, ac pkt.AC) *pkt.Packet
 	// Held tells whether the link holds packets for station that it has to send:
-	// while it does, the station has its turn although nothing is queued.
+	// while it does, the station has its turn although nothing is queued. A turn
+	// ends with it, or when NextStation is asked after packets were taken.
 	Held(now pkt.Time, station int, ac pkt.AC, held bool)
 	// Used tells of airtime that station's packets of ac took, failed attempts
 	// included; from the station when up.
 	Used(now pkt.Time, station int, ac pkt.AC, airtime time.Duration, up bool)
+}
+
+// Completer is implemented by schedulers that bound what is queued below them,
+// as mac80211's airtime queue limits do.
+type Completer interface {
+	// Completed tells that the link is done with p, which it has sent, received or
+	// not. p is not the scheduler's.
+	Completed(now pkt.Time, p *pkt.Packet)
 }

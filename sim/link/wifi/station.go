@@ -14,6 +14,9 @@ type Station struct {
 	// that no station has goes to the last one, as to a bridge behind it.
 	Addr netip.Addr
 	Mode Mode
+	// Weight is its share of the airtime, in µs a round; 0 is the scheduler's
+	// default.
+	Weight int
 	// Error is the probability that an MPDU is not received, in parts of 2^32.
 	Error uint32
 	// Uplink is what it sends itself; nil is nothing.
