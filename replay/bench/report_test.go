@@ -139,6 +139,12 @@ func TestRatiosArePaired(t *testing.T) {
 	if got := r.Targets[5].Got; !same(got, 0.8) {
 		t.Errorf("added round trip %+v: want (42-10)/(50-10)", got)
 	}
+	// The machine's best is its first round, on all sides.
+	for i, want := range []float64{0.95, 19. / 15, 2, 1.8, 1.8, 0.8, 0.8, 0.9} {
+		if got := r.Targets[i].Best; got == nil || *got < want*0.999 || *got > want*1.001 {
+			t.Errorf("%s: best %v, want %g", r.Targets[i].What, got, want)
+		}
+	}
 	for i := range samples {
 		if samples[i].Row == C && samples[i].Round == 1 {
 			samples[i].Err = "broken"

@@ -12,6 +12,9 @@ type Target struct {
 	Aim    *float64 `json:"aim,omitempty"`
 	// Got is over the rounds, nil where the rows it needs were not measured.
 	Got *Spread `json:"got,omitempty"`
+	// Best relates each side's best round, wherever that was: what a busy machine
+	// can do when it is left alone for a moment. Only ratios have it.
+	Best *float64 `json:"best,omitempty"`
 	// Met is about the median, or the worst where said in What.
 	Met bool `json:"met"`
 
@@ -31,16 +34,15 @@ func targets(t *Task, g groups) []*Target {
 	none, on := key{Row: NoQueue}, func(r Row) key { return key{r, true} }
 	off := func(r Row) key { return key{r, false} }
 	live := t.Qdisc + " live"
-	aim := 0.8
 	ts := []*Target{
-		ratio("TCP with GSO: uq no-op / no queue", 0.95, g.paired(on(NoOp), none, over(bps))),
-		ratio("TCP with GSO: uq no-op / C", 1, g.paired(on(NoOp), on(C), over(bps))),
-		ratio("TCP without GSO: uq no-op / C", 1.5, g.paired(off(NoOp), off(C), over(bps))),
-		ratio("UDP packets/s: uq no-op / C", 2, g.paired(on(NoOp), on(C), over(pps))),
-		ratio("UDP packets/s out of a filled queue: uq no-op / C", 2, g.paired(on(NoOp), on(C), over(burst))),
-		{What: "added mean round trip: uq no-op / C", Want: 1, AtMost: true, Aim: &aim, Got: spreadOf(g.added(rtt, on(NoOp), on(C)))},
-		{What: "added median round trip: uq no-op / C", Want: 1, AtMost: true, Aim: &aim, Got: spreadOf(g.added(median, on(NoOp), on(C)))},
-		ratio("UDP packets/s: "+live+" / C no-op", 1, g.paired(on(Live), on(C), over(pps))),
+		g.ratio("TCP with GSO: uq no-op / no queue", 0.95, bps, on(NoOp), none),
+		g.ratio("TCP with GSO: uq no-op / C", 1, bps, on(NoOp), on(C)),
+		g.ratio("TCP without GSO: uq no-op / C", 1.5, bps, off(NoOp), off(C)),
+		g.ratio("UDP packets/s: uq no-op / C", 2, pps, on(NoOp), on(C)),
+		g.ratio("UDP packets/s in a burst: uq no-op / C", 2, burst, on(NoOp), on(C)),
+		g.delay("added mean round trip: uq no-op / C", rtt, on(NoOp), on(C)),
+		g.delay("added median round trip: uq no-op / C", median, on(NoOp), on(C)),
+		g.ratio("UDP packets/s: "+live+" / C no-op", 1, pps, on(Live), on(C)),
 	}
 	for _, r := range []Row{NoOp, Live} {
 		name := map[Row]string{NoOp: "uq no-op", Live: live}[r]
@@ -55,8 +57,26 @@ func targets(t *Task, g groups) []*Target {
 	return ts
 }
 
-func ratio(what string, want float64, v []float64) *Target {
-	return &Target{What: what, Want: want, Got: spreadOf(v)}
+// ratio wants a to have at least want of b.
+func (g groups) ratio(what string, want float64, f func(*Sample) float64, a, b key) *Target {
+	t := &Target{What: what, Want: want, Got: spreadOf(g.paired(a, b, over(f)))}
+	if x, y := spreadOf(g.values(a, f)), spreadOf(g.values(b, f)); x != nil && y != nil && y.Max > 0 {
+		best := x.Max / y.Max
+		t.Best = &best
+	}
+	return t
+}
+
+// delay wants a to add at most what b adds to no queue.
+func (g groups) delay(what string, f func(*Sample) float64, a, b key) *Target {
+	aim := 0.8
+	t := &Target{What: what, Want: 1, AtMost: true, Aim: &aim, Got: spreadOf(g.added(f, a, b))}
+	x, y, n := spreadOf(g.values(a, f)), spreadOf(g.values(b, f)), spreadOf(g.values(key{Row: NoQueue}, f))
+	if x != nil && y != nil && n != nil && y.Min > n.Min {
+		best := (x.Min - n.Min) / (y.Min - n.Min)
+		t.Best = &best
+	}
+	return t
 }
 
 func spreadOf(v []float64) *Spread {

@@ -114,7 +114,7 @@ func (r *Report) tools(b *strings.Builder) {
 }
 
 func (r *Report) targetWords(b *strings.Builder) {
-	t := columns(b, "target", "want", "got", "")
+	t := columns(b, "target", "want", "got", "", "best rounds")
 	for _, x := range r.Targets {
 		sign := ">="
 		if x.AtMost {
@@ -124,7 +124,11 @@ func (r *Report) targetWords(b *strings.Builder) {
 		if x.Got != nil {
 			got = x.Got.in(1, 3)
 		}
-		fmt.Fprintf(t, "%s\t%s %g\t%s\t%s\n", x.What, sign, x.Want, got, x.verdict())
+		best := "-"
+		if x.Best != nil {
+			best = fmt.Sprintf("%.2f", *x.Best)
+		}
+		fmt.Fprintf(t, "%s\t%s %g\t%s\t%s\t%s\n", x.What, sign, x.Want, got, x.verdict(), best)
 	}
 	end(b, t, len(r.Lines) > 0)
 }
@@ -142,7 +146,7 @@ func (r *Report) noteWords(b *strings.Builder) {
 	if m := r.Machine; m.Load > busyLoad*float64(m.CPUs) {
 		fmt.Fprintf(b, "the machine was busy before (load %.2f on %d CPUs): numbers scatter, and ratios less so: stop what runs or raise --rounds\n", m.Load, m.CPUs)
 	}
-	b.WriteString("UDP is a flood of 1400 B; burst: packets gather while the program is halted, then it empties its queue\n" +
+	b.WriteString("best rounds: each side's best, whichever round that was: what the machine does when left alone\nUDP is a flood of 1400 B; burst: packets gather while the program is halted, then it empties its queue\n" +
 		"GSO: the program gets super-packets whole, else the kernel cuts them first\nratios are of one round, then their median; a flood that loses nothing was limited by its sender, not by the queue\n")
 }
 
