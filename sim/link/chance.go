@@ -69,9 +69,7 @@ func (f fraction) String() string {
 // The recurrence is netem's: the next is the mean of a fresh uniform number and
 // the last one, weighted by rho. So the numbers have autocorrelation rho, but
 // the more of it the more they crowd around the middle: their variance falls to
-// (1-rho)/(1+rho) of the uniform one's. A loss of 1 % with correlation 25 % is
-// much less than 1 %. Bursts of losses are better had of the models state and
-// gemodel.
+// (1-rho)/(1+rho) of the uniform one's, and small ones all but vanish.
 type draws struct {
 	rho  fraction
 	last uint32

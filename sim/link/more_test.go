@@ -142,3 +142,13 @@ func (s *endless) Take(pkt.Time) *pkt.Packet         { return s.p }
 func (s *endless) Deliver(pkt.Time, *pkt.Packet)     {}
 func (s *endless) Lose(pkt.Time, *pkt.Packet)        {}
 func (s *endless) Duplicate(*pkt.Packet) *pkt.Packet { return s.p }
+
+// TestCorrelatedLoss pins what the documentation says of netem's recurrence: a
+// correlated loss is much less than its percentage.
+func TestCorrelatedLoss(t *testing.T) {
+	lost := try(t, "loss 1% 25%").lost
+	t.Logf("loss 1%% 25%% loses %.4f %%", 100*share(lost))
+	if n := count(lost); n == 0 && !testing.Short() || n > len(lost)/500 {
+		t.Errorf("loss 1%% 25%% loses %d of %d", n, len(lost))
+	}
+}

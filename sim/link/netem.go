@@ -34,8 +34,9 @@ import (
 //
 // What is the same and often surprises: jitter reorders packets, since each is
 // delayed by itself; a rate alone does not. reorder lets a share of packets skip
-// the delay altogether, and needs one. Correlated losses are fewer than their
-// percentage (see [New]).
+// the delay altogether, and needs one. Correlated numbers crowd around the middle,
+// so that "loss 1% 25%" loses a few packets of a million: for losses in bursts
+// take the models gemodel or state.
 type Netem struct {
 	wire wire
 	// front and behind are what happens before and after the wire.

@@ -78,21 +78,39 @@ const maxWords = 16 << 10
 //	unlimited delay 5ms
 //
 // A percentage is a 32-bit fraction, as netem has it. One after another is its
-// correlation with the packet before. "loss 1% 25%" loses less than 1 %: see
-// draws. The names that tc prints in front of the values of loss models are
+// correlation with the packet before; mind what [Netem] says of it. The names
+// that tc prints in front of the values of loss models are
 // accepted.
 func New(spec string, env Env) (Link, error) {
 	if len(spec) > maxWords {
 		return nil, fmt.Errorf("link of %d bytes: want at most %d", len(spec), maxWords)
 	}
+	n, err := parse(spec)
+	if err != nil {
+		return nil, err
+	}
+	if err := env.read(n.wire); err != nil {
+		return nil, err
+	}
+	if n.changed = !n.front.plain(); !n.changed && n.behind.plain() {
+		*n.wire.propagation() = n.behind.delay.mean
+		return n.wire, nil
+	}
+	n.behind.prepare(&env, "")
+	n.front.prepare(&env, "front/")
+	return n, nil
+}
+
+// parse reads the words and checks them together.
+func parse(spec string) (*Netem, error) {
 	words := strings.Fields(spec)
-	var w wire = &Rate{}
+	n, kind := &Netem{wire: &Rate{}}, "link"
 	if len(words) > 0 {
 		if words[0] == "mahimahi" {
 			words[0] = "schedule"
 		}
-		if named := newWire(words[0]); named != nil {
-			w = named
+		if w := newWire(words[0]); w != nil && words[0] != "rate" {
+			n.wire, kind = w, words[0]
 		}
 	}
 	var ahead []string
@@ -102,12 +120,7 @@ func New(spec string, env Env) (Link, error) {
 			return nil, fmt.Errorf("link: nothing after \"front\": write what happens before the wire, for example \"front loss 1%%\"")
 		}
 	}
-	n := &Netem{wire: w}
-	kind := "link"
-	if w.Kind() != "rate" {
-		kind = w.Kind()
-	}
-	if err := append(w.words(), n.behind.options()...).Parse(kind, words); err != nil {
+	if err := append(n.wire.words(), n.behind.options()...).Parse(kind, words); err != nil {
 		return nil, err
 	}
 	if err := checkFront(ahead); err != nil {
@@ -116,7 +129,7 @@ func New(spec string, env Env) (Link, error) {
 	if err := n.front.frontOptions().Parse("front", ahead); err != nil {
 		return nil, err
 	}
-	if r, ok := w.(*Rate); ok && r.BitsPerSec == 0 {
+	if r, ok := n.wire.(*Rate); ok && r.BitsPerSec == 0 {
 		return nil, fmt.Errorf("link %q has no rate: write \"rate 20mbit\" or \"unlimited\"", spec)
 	}
 	for _, s := range []*stage{&n.behind, &n.front} {
@@ -127,16 +140,6 @@ func New(spec string, env Env) (Link, error) {
 	if n.behind.slot.on && n.behind.limit == 0 {
 		n.behind.limit = slotLimit
 	}
-	if err := env.read(w); err != nil {
-		return nil, err
-	}
-	if n.front.plain() && n.behind.plain() {
-		*w.propagation() = n.behind.delay.mean
-		return w, nil
-	}
-	n.changed = !n.front.plain()
-	n.behind.prepare(&env, "")
-	n.front.prepare(&env, "front/")
 	return n, nil
 }
 
@@ -212,7 +215,7 @@ func checkFront(words []string) error {
 // lossOptions are loss with a line of help for each model.
 func (s *stage) lossOptions() tc.Options {
 	return tc.Options{
-		option("loss", "[ random ] P% [ CORR% ]", "packets are lost", s.loss.read, func() bool { return s.loss.model != noLoss }, s.loss.String),
+		option("loss", "[ random ] P% [ CORR% ]", "packets are lost; with CORR% far fewer than P%: for bursts take gemodel", s.loss.read, func() bool { return s.loss.model != noLoss }, s.loss.String),
 		helpOnly("loss state", "P13 [ P31 [ P32 [ P23 [ P14 ] ] ] ]", "in bursts: 1 gap, 3 burst, 2 passes in it, 4 lost in a gap"),
 		helpOnly("loss gemodel", "P [ R [ 1-H [ 1-K ] ] ]", "good to bad, back; loss when bad (100%), when good (0%)"),
 	}
