@@ -240,3 +240,31 @@ func TestOrder(t *testing.T) {
 		}
 	}
 }
+
+// TestTinIdle checks that a tin without traffic gathers no credit: voice, silent
+// for two seconds, then takes its quarter and no more.
+func TestTinIdle(t *testing.T) {
+	r := newRig(t, "bandwidth 16mbit flows")
+	be, voice := flowFrom(1, 1, 1), flowFrom(2, 2, 2)
+	for range 10 {
+		r.enq(be, 986, ecn(pkt.ECT0))
+	}
+	turn := func() {
+		p := r.deq()
+		r.enq(p.Flow, 986, ecn(pkt.ECT0), dscp(p.DSCP()))
+		r.pool.Put(p)
+	}
+	for r.now < pkt.Time(2*time.Second) {
+		turn()
+	}
+	for range 10 {
+		r.enq(voice, 986, ecn(pkt.ECT0), dscp(46))
+	}
+	before := r.q.tins[2].count.packets
+	for range 400 {
+		turn()
+	}
+	if n := r.q.tins[2].count.packets - before; n < 99 || n > 102 {
+		t.Errorf("voice sent %d of 400 packets, want 100", n)
+	}
+}

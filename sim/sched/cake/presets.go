@@ -28,7 +28,7 @@ var rttPresets = []rttPreset{
 // rtts are the words for a round-trip time. tc takes one of them, once.
 func (p *parser) rtts() (t tc.Options) {
 	for _, r := range rttPresets {
-		t = append(t, tc.Values(r.name, "", "rtt "+tc.FormatTime(r.rtt), func([]string) (int, error) {
+		t = append(t, tc.Values(r.name, "", "rtt "+rttField(r.rtt).Text, func([]string) (int, error) {
 			if p.preset != "" {
 				return 0, fmt.Errorf("duplicate %q: %q is the second value, leave one out", p.preset, r.name)
 			}

@@ -225,3 +225,49 @@ func TestSpan(t *testing.T) {
 		t.Errorf("below 64 bytes per second: %v", r.span(64))
 	}
 }
+
+// TestTinClock has what a packet of 1000 bytes at 8 Mbit/s, a millisecond, does
+// to a tin's clock: one that lags moves on from where it is and may catch up,
+// one that is ahead stays a packet ahead.
+func TestTinClock(t *testing.T) {
+	const now = 100 * ms
+	for next, want := range map[time.Duration]time.Duration{
+		0: ms, 50 * ms: 51 * ms, 99 * ms: 100 * ms, 99*ms + 1: 100*ms + 1,
+		100 * ms: 101 * ms, 100*ms + 1: 101 * ms, 101 * ms: 101 * ms, 150 * ms: 150 * ms,
+	} {
+		c := clock{rate: newRate(1e6), next: pkt.Time(next)}
+		c.charge(pkt.Time(now), 1000)
+		if got := time.Duration(c.next); got != want {
+			t.Errorf("clock at %v moves to %v, want %v", next, got, want)
+		}
+	}
+}
+
+// TestEstimator follows autorate-ingress packet by packet: the usual gap moves
+// up by a quarter and down by 1/256 of the way, a longer gap ends a window, and
+// the rate is set anew a quarter of a second after the last time at the earliest.
+func TestEstimator(t *testing.T) {
+	e := estimator{peak: 1 << 20}
+	for i, step := range []struct {
+		at    time.Duration
+		bytes int
+		anew  bool
+		gap   time.Duration // usual
+		peak  uint64
+	}{
+		{0, 1000, true, 250 * ms, 1<<20 - 1<<12}, // silence for ever before it
+		{ms, 1000, false, 250*ms - 250*ms/256 + ms/256, 1<<20 - 1<<12},
+		{301 * ms, 1000, true, 261770508, 1044480 - 1044480>>8 + 6644>>8}, // 2000 bytes in 301 ms
+		{551 * ms, 1000, false, 261770508 - 261770508>>8 + 250*ms/256, 1040425},
+	} {
+		anew := e.arrive(pkt.Time(step.at), step.bytes)
+		near := func(a, b uint64) bool { return a < b+3 && b < a+3 }
+		if anew != step.anew || !near(e.avgGap, uint64(step.gap)) || !near(e.peak, step.peak) {
+			t.Errorf("packet %d: set anew %v, gap %d, peak %d, want %v, %d, %d", i, anew, e.avgGap, e.peak, step.anew, uint64(step.gap), step.peak)
+		}
+	}
+	e = estimator{begun: true, avgGap: uint64(10 * ms)}
+	if e.arrive(pkt.Time(250*ms), 1000) || e.windowBegin != pkt.Time(250*ms) || !e.arrive(pkt.Time(350*ms), 1000) {
+		t.Error("a window ended and set the rate anew within 250 ms, or did not after")
+	}
+}
