@@ -380,26 +380,3 @@ func TestFrontCostsNoAirtime(t *testing.T) {
 		}
 	}
 }
-
-// TestFrontSlot checks that the scheduler is asked in slots only.
-func TestFrontSlot(t *testing.T) {
-	l, err := New("rate 1mbit front slot 5ms packets 3", Env{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	f := &feed{}
-	for range 7 {
-		f.packets = append(f.packets, &pkt.Packet{Len: 125, Segs: 1})
-	}
-	// A slot is acquired in 5 ms and carries three packets of 1 ms.
-	want := []pkt.Time{6, 7, 8, 14, 15, 16, 22}
-	if end := send(l, 0, f); end != 22*ms {
-		t.Errorf("idle at %v", end)
-	}
-	for i, at := range f.at {
-		if at != want[i]*ms {
-			t.Errorf("delivered at %v, want %v ms", f.at, want)
-			break
-		}
-	}
-}
