@@ -77,6 +77,26 @@ func TestUpdates(t *testing.T) {
 	})
 }
 
+// TestFirstRise checks when the probability leaves 0 under a head that grows
+// older: while it is below target, as soon as its growth makes up for the lack.
+func TestFirstRise(t *testing.T) {
+	for words, want := range map[string]time.Duration{
+		"target 100ms tupdate 1ms":            81 * ms, // 1 ms of growth weighs 879/44 of 1 ms of lack
+		"target 100ms tupdate 1ms beta 0.004": 100 * ms,
+		"target 30ms tupdate 5ms":             5 * ms,
+	} {
+		pi := newRig(t, words).pi
+		rise := func(now time.Duration) uint32 { // in one call
+			late := pi
+			late.update(pkt.Time(now), 0)
+			return late.prob
+		}
+		if before, after := rise(want-1), rise(want); before != 0 || after == 0 {
+			t.Errorf("%q: p' %d just before %v, %d then", words, before, want, after)
+		}
+	}
+}
+
 // TestUpdatesAreBounded counts the steps that the slowest settings need in
 // thirty years.
 func TestUpdatesAreBounded(t *testing.T) {

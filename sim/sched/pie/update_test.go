@@ -109,6 +109,29 @@ func TestAgainstReference(t *testing.T) {
 	}
 }
 
+// TestStepEdges checks where the cap on a step begins, and what a high delay
+// adds.
+func TestStepEdges(t *testing.T) {
+	par := params(nil)
+	large := par.Target + 3*TicksOf(100*ms) // far more than 2 %
+	for _, c := range []struct {
+		what        string
+		prob        uint64
+		qdelay, old Ticks
+		want        int64
+	}{
+		{"at 10 %", capAbove, par.Target + TicksOf(200*ms), 0, maxStep},
+		{"below 10 %", capAbove - 1, par.Target + TicksOf(200*ms), par.Target + TicksOf(200*ms), int64(TicksOf(200*ms)) * int64(par.Alpha/2)},
+		{"250 ms", capAbove, highDelay, 0, maxStep},
+		{"above 250 ms", capAbove, highDelay + 1, 0, maxStep + fastStep},
+		{"above 250 ms, falling", MaxProb / 2, large, 2 * large, fastStep + int64(large-par.Target)*int64(par.Alpha) - int64(large)*int64(par.Beta)},
+	} {
+		if got := par.delta(c.prob, c.qdelay, c.old); got != c.want {
+			t.Errorf("%s: %d, want %d", c.what, got, c.want)
+		}
+	}
+}
+
 // TestNoWrap checks the deltas that would wrap in 64 bits.
 func TestNoWrap(t *testing.T) {
 	par := params(func(c *Config) { c.Alpha, c.Beta = 32, 32 })
