@@ -123,6 +123,9 @@ func runSim(ctx context.Context, s *streams, o simOptions) error {
 		if o.link = headerLink(tr.Header()); o.link == "" {
 			return usageErrorf("%s states no bottleneck: say what link to simulate, for example --link \"rate 20mbit\"", in.name)
 		}
+		if _, err := s.ports.Link(o.config("")); err != nil {
+			return usageErrorf("%s was recorded with the link %q: %w: say another with --link", in.name, o.link, err)
+		}
 	}
 	if _, err := s.ports.Link(o.config("")); err != nil {
 		return usageErrorf("--link: %w", err)
