@@ -112,6 +112,69 @@ func TestThresholds(t *testing.T) {
 	}
 }
 
+// TestMarkEdge: a packet is marked as soon as count times the excess reaches the
+// number drawn.
+func TestMarkEdge(t *testing.T) {
+	p := Params{Min: 10000, Max: 30000, WLog: 3}
+	p.SetMaxP(1 << 30)
+	rng := random.Stream(1, "test")
+	for _, c := range []struct {
+		r    uint32
+		want Action
+	}{{7 * 500, Early}, {7*500 + 1, Pass}} {
+		v := Vars{avg: 10500<<3 | 7, count: 6, r: c.r}
+		if got := v.Act(&p, rng); got != c.want {
+			t.Errorf("number %d: action %d, want %d", c.r, got, c.want)
+		}
+	}
+}
+
+// TestAdaptRounds: a step rounds the probability per byte to the nearest, where
+// the start rounds it down; as in Linux.
+func TestAdaptRounds(t *testing.T) {
+	p := Params{Min: 10000, Max: 20000, WLog: 4}
+	p.SetMaxP(percent + 9999 - percent%10000) // so many ten thousandths and 9999 more
+	before := p.scale
+	v := NewVars()
+	v.avg = 15000 << 4
+	if v.Adapt(&p, 0) || p.scale != before+1 {
+		t.Errorf("scale %d became %d", before, p.scale)
+	}
+}
+
+// TestChildDrops: only a packet that the child refuses on arrival counts as pdrop.
+func TestChildDrops(t *testing.T) {
+	k := sched.Kinds{{Name: "red", Children: 1, New: New}, {Name: "one", New: func(_ []string, env sched.Env) (sched.Scheduler, error) {
+		return &one{drop: env.Drop}, nil
+	}}}
+	drops := 0
+	s, err := k.New("red limit 100k avpkt 1000 [one]", sched.Env{Drop: func(pkt.Time, *pkt.Packet, pkt.Reason) { drops++ }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 5 {
+		s.Enqueue(0, &pkt.Packet{Len: 100})
+	}
+	if q := s.(*Qdisc); drops != 4 || q.stats.pdrop != 0 {
+		t.Errorf("%d drops, pdrop %d; want 4 and 0", drops, q.stats.pdrop)
+	}
+}
+
+// one keeps the newest packet.
+type one struct {
+	pkt.FIFO
+	drop sched.DropFunc
+}
+
+func (o *one) Enqueue(now pkt.Time, p *pkt.Packet) {
+	if o.Len() == 1 {
+		o.drop(now, o.Pop(), pkt.Overlimit)
+	}
+	o.Push(p)
+}
+func (o *one) Dequeue(pkt.Time) *pkt.Packet  { return o.Pop() }
+func (o *one) Backlog() (packets, bytes int) { return o.Len(), o.Bytes() }
+
 // TestAdaptSteps follows MaxP as the average stays high, then low.
 func TestAdaptSteps(t *testing.T) {
 	p := Params{Min: 10000, Max: 60000, WLog: 4}
@@ -149,28 +212,37 @@ func TestAdaptSteps(t *testing.T) {
 // TestLateSteps checks that steps taken late, all at once, are those taken in
 // time: a queue that is asked every 10 ms and one that is asked once.
 func TestLateSteps(t *testing.T) {
-	state := func(every time.Duration) string {
-		q, err := newForTest("limit 400000 min 30000 max 90000 avpkt 1000 adaptive probability 0.3 bandwidth 1mbit")
-		if err != nil {
-			t.Fatal(err)
+	for _, c := range []struct {
+		bandwidth string
+		average   uint64
+	}{{"1mbit", 80000}, {"8kbit", 60000}} { // out of the middle; in it, and leaving it slowly
+		often, once := lateSteps(t, c.bandwidth, c.average, 10*time.Millisecond), lateSteps(t, c.bandwidth, c.average, time.Hour)
+		if often != once {
+			t.Errorf("%s: asked often:\n%s\nonce:\n%s", c.bandwidth, often, once)
 		}
-		q.drop = func(pkt.Time, *pkt.Packet, pkt.Reason) {}
-		for i := range 80 {
-			q.Enqueue(pkt.Time(i), &pkt.Packet{Len: 1000, Flow: &pkt.Flow{}})
-		}
-		q.vars.avg = 80000 << q.par.WLog
-		for q.Dequeue(100) != nil {
-		}
-		for now := 100 * time.Millisecond; now <= 100*time.Second; now += every {
-			q.Peek(0)
-			q.adapt(pkt.Time(now))
-		}
-		q.adapt(pkt.Time(100 * time.Second))
-		return q.DebugState() + fmt.Sprint(q.par.scale)
 	}
-	if often, once := state(10*time.Millisecond), state(time.Hour); often != once {
-		t.Errorf("asked often:\n%s\nonce:\n%s", often, once)
+}
+
+func lateSteps(t *testing.T, bandwidth string, average uint64, every time.Duration) string {
+	q, err := newForTest("limit 400000 min 30000 max 90000 avpkt 1000 adaptive probability 0.3 bandwidth " + bandwidth)
+	if err != nil {
+		t.Fatal(err)
 	}
+	q.drop = func(pkt.Time, *pkt.Packet, pkt.Reason) {}
+	for i := range 80 {
+		q.Enqueue(pkt.Time(i), &pkt.Packet{Len: 1000, Flow: &pkt.Flow{}})
+	}
+	q.vars.avg = average << q.par.WLog
+	for q.Dequeue(100) != nil {
+	}
+	for now := 100 * time.Millisecond; now <= 100*time.Second; now += every {
+		q.adapt(pkt.Time(now))
+	}
+	q.adapt(pkt.Time(100 * time.Second))
+	if q.par.MaxP >= adaptMin {
+		t.Errorf("the probability is still %d", q.par.MaxP)
+	}
+	return q.DebugState() + fmt.Sprint(q.par.scale)
 }
 
 // TestMarkOrDrop has what becomes of a packet above Max by its codepoint and the

@@ -70,6 +70,15 @@ func (m *model) len() (n int) {
 	return n
 }
 
+func (m *model) bytes() (n int) {
+	for _, f := range m.round {
+		for _, p := range f.q {
+			n += int(p.Len)
+		}
+	}
+	return n
+}
+
 // cut drops a packet of the longest flow, of several that which changed last, or
 // if none has two the next to be served.
 func (m *model) cut() {
@@ -144,8 +153,8 @@ func TestModel(t *testing.T) {
 			if !slices.Equal(out, m.out) {
 				t.Fatalf("call %d: %v, model %v", id, out, m.out)
 			}
-			if n, _ := s.Backlog(); n != m.len() {
-				t.Fatalf("call %d: %d packets, model %d", id, n, m.len())
+			if n, bytes := s.Backlog(); n != m.len() || bytes != m.bytes() {
+				t.Fatalf("call %d: %d packets %d bytes, model %d and %d", id, n, bytes, m.len(), m.bytes())
 			}
 			out, m.out = out[:0], m.out[:0]
 		}

@@ -215,6 +215,23 @@ func TestRED(t *testing.T) {
 	}
 }
 
+// TestFreshAverage: a flow that comes back has no average from before, nor has the
+// next one in its slot.
+func TestFreshAverage(t *testing.T) {
+	q, _ := make1(t, "flows 1 redflowlimit 100000 min 1000 max 3000 avpkt 100 burst 50")
+	for _, bucket := range []int{1, 1, 2} {
+		q.Enqueue(0, inBucket(0, bucket, q.divisor, 1000))
+		v := &q.slots[q.table[bucket]].vars
+		if avg := v.Average(&q.redPar); avg != 0 {
+			t.Errorf("bucket %d begins with an average of %d", bucket, avg)
+		}
+		for range 1000 {
+			v.Sample(&q.redPar, 2000)
+		}
+		drain(q)
+	}
+}
+
 // TestLimits has what Linux makes of limits that do not fit each other.
 func TestLimits(t *testing.T) {
 	for _, c := range []struct{ words, want string }{
