@@ -1,24 +1,3 @@
-// Package nfq is uq's end of a Linux NFQUEUE: it receives packets in batches
-// and returns verdicts in batches, without allocating per packet.
-//
-//	kernel ── recvmmsg ──► Receive ──► your loop ──► Send ── one write ──► kernel
-//
-// go-nfqueue opens the socket; from there on the package reads and writes it
-// itself, because a call, a lock and some seventy allocations per packet are
-// what made queues in userspace slow. The queue is configured by one message,
-// so that binding works while packets already flow.
-//
-// Nothing is trusted to be silent: every [Batch] carries what went missing.
-// A [Queue] belongs to one goroutine, best locked to its thread; only
-// [Queue.Shutdown] may be called from elsewhere.
-//
-// # Several queues
-//
-// A rule may spread packets over a range of queue numbers. [Config.Queues] binds
-// a whole range on one socket: the kernel hands over the packets of all of them
-// in the order they came, in the same batches, and one loop serves them in that
-// order. That is the form for a scheduler, which must see one order. To have
-// several threads serve a range, open a [Queue] for each number.
 package nfq
 
 import (

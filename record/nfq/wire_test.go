@@ -96,3 +96,20 @@ func TestParseKernelState(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkVerdict is what a verdict's message costs, prepared and built anew.
+func BenchmarkVerdict(b *testing.B) {
+	plain := newPlainVerdict(5)
+	out := make([]byte, 0, 1<<10)
+	v := Verdict{ID: 7, Action: Accept}
+	b.Run("prepared", func(b *testing.B) {
+		for b.Loop() {
+			out, _ = plain.append(out[:0], 5, &v)
+		}
+	})
+	b.Run("built", func(b *testing.B) {
+		for b.Loop() {
+			out, _ = appendVerdict(out[:0], 5, &v)
+		}
+	})
+}
