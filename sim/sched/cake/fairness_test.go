@@ -268,3 +268,27 @@ func TestTinIdle(t *testing.T) {
 		t.Errorf("voice sent %d of 400 packets, want 100", n)
 	}
 }
+
+// TestFirstRound follows the deficits of tins without a shaper: one at 0 may send,
+// one below waits for its quantum.
+func TestFirstRound(t *testing.T) {
+	r := newRig(t, "diffserv3 flows")
+	be, bulk := r.q.tins[0], r.q.tins[1]
+	for range 3 {
+		r.enq(flowFrom(1, 1, 1), 986)
+		r.enq(flowFrom(2, 2, 2), 986, dscp(8))
+	}
+	got := [][2]int{}
+	for range 4 {
+		r.deq()
+		got = append(got, [2]int{be.deficit, bulk.deficit})
+	}
+	// 1000 bytes each: best effort sends from 0, then bulk does; then best effort
+	// has 24 left of its 1024, and after that bulk's 64 are far from enough.
+	want := [][2]int{{-1000, 0}, {24, -1000}, {-976, -936}, {-952, -936 + 64}}
+	for i := range want {
+		if got[i] != want[i] {
+			t.Errorf("after packet %d: deficits %v, want %v", i, got[i], want[i])
+		}
+	}
+}

@@ -43,6 +43,15 @@ func TestAdjust(t *testing.T) {
 	}
 }
 
+// TestAdjustTunnel has a packet from a device without link header: nothing is
+// taken off.
+func TestAdjustTunnel(t *testing.T) {
+	p := &pkt.Packet{Len: 1500, L3Len: 1500, Segs: 1}
+	if got := newRig(t, "docsis").q.overhead.charge(p); got != 1518 {
+		t.Errorf("1500 bytes cost %d, want 1518", got)
+	}
+}
+
 // TestAdjustSegments checks that a super-packet costs what its segments cost.
 func TestAdjustSegments(t *testing.T) {
 	for _, words := range []string{"", "pppoe-ptm", "conservative", "docsis", "ethernet ether-vlan", "raw atm overhead 3"} {

@@ -184,6 +184,9 @@ func TestBlue(t *testing.T) {
 	if !v.Dropping || v.Count != 1 || v.DropNext != at(5*ms+1) {
 		t.Errorf("an overflow signals congestion: %+v", v)
 	}
+	if v.Empty(at(5*ms+1), &internet); v.Dropping {
+		t.Error("an empty queue is in the dropping state")
+	}
 	now := 5*ms + 1
 	for range 300 {
 		now += 6 * ms
