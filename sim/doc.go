@@ -19,7 +19,7 @@
 //	sim/tc             values, options and lines as tc writes them
 //	sim/sched          what a scheduler is
 //	  cake codel cobalt drr dualpi2 fifo fqcodel fqpie   the schedulers,
-//	  pfifofast pie prio red sfq tbf                     a package each
+//	  mac80211 pfifofast pie prio red sfq tbf            a package each
 //	  builtin          the one list of them
 //	  schedtest        the conformance suite
 //	sim/link           what a link is; rate, unlimited

@@ -11,6 +11,7 @@ import (
 	"github.com/uqtool/uq/sim/sched/fifo"
 	"github.com/uqtool/uq/sim/sched/fqcodel"
 	"github.com/uqtool/uq/sim/sched/fqpie"
+	"github.com/uqtool/uq/sim/sched/mac80211"
 	"github.com/uqtool/uq/sim/sched/pfifofast"
 	"github.com/uqtool/uq/sim/sched/pie"
 	"github.com/uqtool/uq/sim/sched/prio"
@@ -38,6 +39,7 @@ func Kinds() sched.Kinds {
 		{Name: "fq_pie", Summary: "flow queueing with PIE", New: fqpie.New},
 		{Name: "dualpi2", Summary: "two coupled queues for L4S and classic traffic (RFC 9332)", New: dualpi2.New},
 		{Name: "cake", Summary: "shaper, tins by DSCP, host and flow fairness, COBALT", New: cake.New},
+		{Name: "mac80211", Summary: "WiFi access point: fq_codel per station, turns by airtime, AQL", New: mac80211.New},
 	}
 }
 

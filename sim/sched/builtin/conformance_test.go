@@ -69,6 +69,10 @@ func TestConformance(t *testing.T) {
 		"cake bandwidth 2mbit dsthost conservative satellite memlimit 64k ingress":      {},
 		"cake bandwidth 30mbit flows overhead -20 mpu 64 datacentre":                    {Reorders: true}, // more flows than queues
 		"cake bandwidth 400kbit dual-dsthost raw ptm metro nat fwmark 0xf memlimit 20k": {Reorders: true}, // more flows than queues
+		"mac80211":                         {LimitPackets: 8192, Reorders: true}, // a flow moves to or from the default flow
+		"mac80211 limit 50 flows 3":        {LimitPackets: 50, Reorders: true},   // a flow moves to or from the default flow
+		"mac80211 airtime aql weight 1000": {LimitPackets: 8192, Reorders: true}, // a flow moves to or from the default flow
+		"mac80211 memory_limit 50k quantum 1500 target 1ms interval 10ms noecn drop_batch 1 slow airtime": {Reorders: true}, // a flow moves to or from the default flow
 	}
 	covered := map[string]bool{}
 	for spec, prop := range specs {

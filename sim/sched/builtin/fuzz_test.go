@@ -19,6 +19,7 @@ func fuzzed() []string {
 		"codel limit 9 target 1ms interval 5ms ecn ce_threshold 1ms", "cobalt", "fq_codel limit 9 flows 3 memory_limit 20k drop_batch 2",
 		"pie limit 9 target 1ms tupdate 1ms ecn", "fq_pie limit 9 flows 3 memory_limit 20k", "dualpi2 limit 9",
 		"cake bandwidth 1mbit diffserv8 ack-filter-aggressive memlimit 20k", "cake besteffort flowblind",
+		"mac80211 limit 9 flows 3 quantum 100 target 1ms interval 5ms drop_batch 2", "mac80211 airtime aql slow weight 9 10 memory_limit 20k keep 0",
 	}
 }
 

@@ -78,6 +78,7 @@ func laws() []obeys {
 		{spec: "fq_pie limit 60 flows 5", shift: tickShift, noScale: pieRounds, random: true},
 		{spec: "dualpi2 limit 60", shift: tickShift, noScale: pieRounds, random: true},
 		{spec: "cake bandwidth 8mbit diffserv4 ack-filter", shift: tickShift, noScale: "its shaper and control law round to ns", random: true},
+		{spec: "mac80211 limit 60 flows 5", shift: tickShift, noScale: codelTicks, heedsEmpty: true},
 	}
 }
 

@@ -1,0 +1,142 @@
+package mac80211_test
+
+import (
+	"fmt"
+	"math"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/uqtool/uq/sim/egress"
+	"github.com/uqtool/uq/sim/link"
+	"github.com/uqtool/uq/sim/link/wifi"
+	"github.com/uqtool/uq/sim/pkt"
+	"github.com/uqtool/uq/sim/sched"
+	"github.com/uqtool/uq/sim/sched/builtin"
+)
+
+// counted is a Sink that counts what each station is delivered.
+type counted struct{ packets []int }
+
+func (c *counted) Event(e egress.Event) {
+	if e.Kind == egress.Deliver {
+		c.packets[e.Packet.Flow.ID]++
+	}
+}
+
+// play runs a scheduler over a medium with a flow for each station, which gets a
+// packet of l3 bytes every gap, and returns Mbit/s of payload bytes for each.
+func play(t *testing.T, qdisc string, conf wifi.Config, l3, payload int, gap, span time.Duration) ([]float64, *egress.Port) {
+	t.Helper()
+	n := len(conf.Stations)
+	pool, sink := &pkt.Pool{}, &counted{packets: make([]int, n)}
+	m := wifi.New(conf, link.Env{Seed: 1})
+	port, err := egress.New(func(d sched.DropFunc) (sched.Scheduler, error) {
+		return builtin.New(qdisc, sched.Env{
+			Drop: d, Seed: 1, Stations: m.Stations(), Station: m.Station, Airtime: m.Airtime, Weight: m.Weight,
+		})
+	}, m, sink, pool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var flows []*pkt.Flow
+	for i := range n {
+		k := pkt.FlowKey{Proto: pkt.ProtoUDP, SrcPort: uint16(i)}
+		k.SetAddrs(netip.MustParseAddr("10.0.9.9"), conf.Stations[i].Addr)
+		flows = append(flows, pkt.NewFlow(k, uint32(i), 1))
+	}
+	for id, now := uint64(0), pkt.Time(0); now < pkt.Time(span); now = now.Add(gap) {
+		for _, f := range flows {
+			p := pool.Get()
+			*p = pkt.Packet{ID: id, Arrival: now, Flow: f, L3Len: uint32(l3), Len: uint32(l3) + 14, Segs: 1, HdrLen: 28}
+			port.Enqueue(now, p)
+			id++
+		}
+	}
+	rates := make([]float64, n)
+	for i, packets := range sink.packets {
+		rates[i] = float64(packets) * float64(payload) * 8e3 / float64(span)
+	}
+	return rates, port
+}
+
+// dcfCell is INET's showcase "rate anomaly": 802.11g at 2.4 GHz, the first of five
+// stations at 6 Mbit/s, the others at 54.
+func dcfCell() wifi.Config {
+	c := wifi.DefaultConfig()
+	c.GHz2, c.Hardware = true, 1
+	for ac := range c.EDCA {
+		c.EDCA[ac], c.StationEDCA[ac] = wifi.DCF(), wifi.DCF()
+	}
+	for i, kbps := range []int{6000, 54000, 54000, 54000, 54000} {
+		c.Stations = append(c.Stations, wifi.Station{
+			Addr: netip.AddrFrom4([4]byte{10, 0, 0, byte(i + 2)}), Mode: wifi.Mode{PHY: wifi.OFDM, Width: 20, Kbps: kbps},
+		})
+	}
+	return c
+}
+
+// TestCell checks the downlink of the cell against the rates that the exchanges'
+// durations give and INET measured: turns for each, and turns by the airtime of
+// the frames (1450 and 186 us of exchanges of 1605.5 and 325.5).
+func TestCell(t *testing.T) {
+	for _, c := range []struct {
+		qdisc      string
+		slow, fast float64 // Mbit/s of UDP payload
+	}{
+		{"mac80211", 2.752, 2.752},
+		{"mac80211 airtime", 0.681, 5.305},
+		{"mac80211 airtime aql", 0.681, 5.305},
+	} {
+		got, _ := play(t, c.qdisc, dcfCell(), 1028, 1000, time.Millisecond, 20*time.Second)
+		for i, want := range []float64{c.slow, c.fast, c.fast, c.fast, c.fast} {
+			if math.Abs(got[i]-want) > want*0.02 {
+				t.Errorf("%s: station %d gets %.3f Mbit/s, want %.3f within 2 %%", c.qdisc, i, got[i], want)
+			}
+		}
+	}
+}
+
+// TestCellShares checks airtime in a cell of 802.11n with aggregates, errors and
+// weights: what the medium counts for each station is within one percent of its
+// part, and so is what the scheduler has been told.
+func TestCellShares(t *testing.T) {
+	for _, qdisc := range []string{"mac80211 airtime", "mac80211 airtime aql", "mac80211 airtime weight 512 512 512"} {
+		conf := wifi.DefaultConfig()
+		for i, mcs := range []int{15, 7, 0} {
+			streams := mcs/8 + 1
+			conf.Stations = append(conf.Stations, wifi.Station{
+				Addr: netip.AddrFrom4([4]byte{10, 0, 0, byte(i + 2)}), Error: uint32(i) << 28, Weight: 256 << i,
+				Mode: wifi.Mode{PHY: wifi.HT, Width: 20, MCS: mcs, Streams: streams, GI: 800},
+			})
+		}
+		parts := []float64{1. / 7, 2. / 7, 4. / 7}
+		if qdisc == "mac80211 airtime weight 512 512 512" {
+			parts = []float64{1. / 3, 1. / 3, 1. / 3}
+		}
+		_, port := play(t, qdisc, conf, 1500, 1472, 100*time.Microsecond, 20*time.Second)
+		stats := port.Link().(*wifi.Medium).Stats()
+		all, told := time.Duration(0), int64(0)
+		tins := port.Scheduler().(sched.Tinned).Tins()
+		airtime := func(i int) int64 {
+			for _, f := range tins[i] {
+				if f.Key == "tx_airtime_us" {
+					return f.Num
+				}
+			}
+			return 0
+		}
+		for i := range parts {
+			all, told = all+stats.Stations[i].Down, told+airtime(i)
+		}
+		for i, want := range parts {
+			got := float64(stats.Stations[i].Down) / float64(all)
+			if math.Abs(got-want) > want/100 {
+				t.Errorf("%s: station %d has %.2f %% of the airtime, want %.2f", qdisc, i, 100*got, 100*want)
+			}
+			if line := fmt.Sprintf("%.4f", float64(airtime(i))/float64(told)); line != fmt.Sprintf("%.4f", got) {
+				t.Errorf("%s: the scheduler says %s for station %d, the medium %.4f", qdisc, line, i, got)
+			}
+		}
+	}
+}
