@@ -26,7 +26,7 @@ func (c *counted) Event(e egress.Event) {
 
 // play runs a scheduler over a medium with a flow for each station, which gets a
 // packet of l3 bytes every gap, and returns Mbit/s of payload bytes for each.
-func play(t *testing.T, qdisc string, conf wifi.Config, l3, payload int, gap, span time.Duration) ([]float64, *egress.Port) {
+func play(t testing.TB, qdisc string, conf wifi.Config, l3, payload int, gap, span time.Duration) ([]float64, *egress.Port) {
 	t.Helper()
 	n := len(conf.Stations)
 	pool, sink := &pkt.Pool{}, &counted{packets: make([]int, n)}
@@ -97,18 +97,26 @@ func TestCell(t *testing.T) {
 	}
 }
 
+// htCell has three stations of 802.11n at 130, 65 and 6.5 Mbit/s.
+func htCell() wifi.Config {
+	c := wifi.DefaultConfig()
+	for i, mcs := range []int{15, 7, 0} {
+		c.Stations = append(c.Stations, wifi.Station{
+			Addr: netip.AddrFrom4([4]byte{10, 0, 0, byte(i + 2)}),
+			Mode: wifi.Mode{PHY: wifi.HT, Width: 20, MCS: mcs, Streams: mcs/8 + 1, GI: 800},
+		})
+	}
+	return c
+}
+
 // TestCellShares checks airtime in a cell of 802.11n with aggregates, errors and
 // weights: what the medium counts for each station is within one percent of its
 // part, and so is what the scheduler has been told.
 func TestCellShares(t *testing.T) {
 	for _, qdisc := range []string{"mac80211 airtime", "mac80211 airtime aql", "mac80211 airtime weight 512 512 512"} {
-		conf := wifi.DefaultConfig()
-		for i, mcs := range []int{15, 7, 0} {
-			streams := mcs/8 + 1
-			conf.Stations = append(conf.Stations, wifi.Station{
-				Addr: netip.AddrFrom4([4]byte{10, 0, 0, byte(i + 2)}), Error: uint32(i) << 28, Weight: 256 << i,
-				Mode: wifi.Mode{PHY: wifi.HT, Width: 20, MCS: mcs, Streams: streams, GI: 800},
-			})
+		conf := htCell()
+		for i := range conf.Stations {
+			conf.Stations[i].Error, conf.Stations[i].Weight = uint32(i)<<28, 256<<i
 		}
 		parts := []float64{1. / 7, 2. / 7, 4. / 7}
 		if qdisc == "mac80211 airtime weight 512 512 512" {
@@ -138,5 +146,18 @@ func TestCellShares(t *testing.T) {
 				t.Errorf("%s: the scheduler says %s for station %d, the medium %.4f", qdisc, line, i, got)
 			}
 		}
+	}
+}
+
+// BenchmarkCell is a cell of three HT stations with the scheduler above it, all
+// saturated: what a packet costs from its arrival to its delivery or drop.
+func BenchmarkCell(b *testing.B) {
+	for _, qdisc := range []string{"mac80211", "mac80211 airtime", "mac80211 airtime aql"} {
+		b.Run(qdisc, func(b *testing.B) {
+			b.ReportAllocs()
+			n := time.Duration(b.N)
+			play(b, qdisc, htCell(), 1500, 1472, 300*time.Microsecond, n/3*300*time.Microsecond)
+			b.ReportMetric(float64(b.N)/1e6/b.Elapsed().Seconds(), "Mpkt/s")
+		})
 	}
 }
