@@ -81,7 +81,7 @@ func (q *Qdisc) memoryFor(bytesPerSec uint64) int {
 		return most
 	}
 	us := min(uint64(q.rtt/time.Microsecond), 1<<32)
-	return min(max(int(min(bytesPerSec, 1<<31)*us/250000), 4<<20), most)
+	return int(min(max(min(bytesPerSec, 1<<31)*us/250000, 4<<20), uint64(most)))
 }
 
 // Enqueue implements sched.Scheduler.

@@ -227,7 +227,7 @@ func TestOrder(t *testing.T) {
 			flows = append(flows, flowFrom(i%7, i%5, i))
 		}
 		for i := range 20000 {
-			f := i * 2654435761 >> 7 % len(flows)
+			f := int(uint32(i) * 2654435761 >> 7 % uint32(len(flows)))
 			r.enq(flows[f], 100+i*7919%1400, dscp(uint8(f%64)))
 			r.now += 900000
 			if p := r.q.Dequeue(r.now); p != nil {

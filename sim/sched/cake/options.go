@@ -78,7 +78,7 @@ func (p *parser) table() tc.Options {
 		tc.Word("ack-filter", "drop the older of two acknowledgements that a newer one makes redundant", func() { p.ackFilter = ackConservative }),
 		tc.Word("ack-filter-aggressive", "also a single one, if the newer one follows right behind it", func() { p.ackFilter = ackAggressive }),
 		tc.Word("no-ack-filter", "drop none (default)", func() { p.ackFilter = noAckFilter }),
-		tc.Size("memlimit", &p.memlimit, 0, 1<<32-1, "bytes of packet memory (4 times bandwidth·rtt, 4Mb to 15Mb)"),
+		tc.Size("memlimit", &p.memlimit, 0, 1<<31-1, "bytes of packet memory (4 times bandwidth·rtt, 4Mb to 15Mb)"),
 		tc.Values("fwmark", "MASK", "taken for tc's sake: packets of a trace have no firewall mark", p.readFwmark, nil),
 	)
 	t = append(t, p.overheads()...)

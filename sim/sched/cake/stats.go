@@ -44,7 +44,7 @@ func (q *Qdisc) Stats() []tc.Field {
 		l.minNet, l.minAdj = 65535, 65535 // tc's "none yet"
 	}
 	return []tc.Field{
-		number("overlimits", int(q.overlimits)),
+		count("overlimits", q.overlimits),
 		size("memory_used", q.memoryMost),
 		size("memory_limit", q.memoryLimit),
 		rateField("capacity_estimate", q.estimate.peak),
@@ -52,7 +52,7 @@ func (q *Qdisc) Stats() []tc.Field {
 		number("max_network_size", l.maxNet),
 		number("min_adj_size", l.minAdj),
 		number("max_adj_size", l.maxAdj),
-		number("avg_hdr_offset", int((l.avgOffset+1<<15)>>16)),
+		count("avg_hdr_offset", (l.avgOffset+1<<15)>>16),
 	}
 }
 
@@ -69,20 +69,20 @@ func (t *tin) fields() []tc.Field {
 	c := &t.count
 	return []tc.Field{
 		rateField("threshold_rate", t.clock.bytesPerSec),
-		number("sent_bytes", int(c.bytes)),
+		count("sent_bytes", c.bytes),
 		number("backlog_bytes", t.bytes),
 		us("target_us", t.par.Target),
 		us("interval_us", t.par.Interval),
 		us("peak_delay_us", time.Duration(c.peakDelay)),
 		us("avg_delay_us", time.Duration(c.avgDelay)),
 		us("base_delay_us", time.Duration(c.base)),
-		number("sent_packets", int(c.packets)),
-		number("way_indirect_hits", int(c.wayHits)),
-		number("way_misses", int(c.wayMisses)),
-		number("way_collisions", int(c.wayCollisions)),
-		number("drops", int(c.drops)),
-		number("ecn_mark", int(c.marks)),
-		number("ack_drops", int(c.ackDrops)),
+		count("sent_packets", c.packets),
+		count("way_indirect_hits", c.wayHits),
+		count("way_misses", c.wayMisses),
+		count("way_collisions", c.wayCollisions),
+		count("drops", c.drops),
+		count("ecn_mark", c.marks),
+		count("ack_drops", c.ackDrops),
 		number("sparse_flows", t.sparse+t.decay),
 		number("bulk_flows", t.bulk),
 		number("unresponsive_flows", c.unresponsive),
@@ -92,6 +92,8 @@ func (t *tin) fields() []tc.Field {
 }
 
 func number(key string, n int) tc.Field { return tc.Field{Key: key, Num: int64(n)} }
+
+func count(key string, n uint64) tc.Field { return tc.Field{Key: key, Num: int64(n)} }
 
 func size(key string, n int) tc.Field {
 	return tc.Field{Key: key, Num: int64(n), Text: tc.FormatSize(uint64(n))}
