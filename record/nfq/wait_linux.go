@@ -126,7 +126,9 @@ var asleep atomic.Int64
 //
 // It sleeps behind the runtime's back as long as another goroutine can still
 // run. The collector does get hold of the thread: it asks by a signal, which
-// ends the sleep, and asks again while there is no answer.
+// ends the sleep, and asks again while there is no answer. The answer is given by
+// the checks at the start of Go functions, so whoever sleeps again after a signal
+// must have passed some: a loop around the call alone would stop the program.
 func (w *waiter) sleep(fd, wake int, timeout time.Duration) unix.Errno {
 	w.poll[0] = unix.PollFd{Fd: int32(fd), Events: unix.POLLIN}
 	w.poll[1] = unix.PollFd{Fd: int32(wake), Events: unix.POLLIN}
