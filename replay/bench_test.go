@@ -17,7 +17,6 @@ import (
 type stream struct {
 	batch  []nfq.Packet
 	next   uint32
-	loss   nfq.Loss
 	given  int
 	closed bool
 }
