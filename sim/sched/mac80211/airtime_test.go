@@ -242,18 +242,65 @@ func TestKeep(t *testing.T) {
 			t.Errorf("%q: deficit %v after the other has had 40 ms", words, deficit(m))
 		}
 	}
-	m := newMedium(t, []string{"airtime"}, 500, 500)
-	m.send(0, 1)
-	m.step()
-	was := deficit(m)
-	m.now = m.now.Add(101 * time.Millisecond)
-	m.s.Used(m.now, 0, ac, time.Second, true)
-	if deficit(m) != was {
-		t.Errorf("deficit %v, was %v: charged without a packet in 100 ms", deficit(m), was)
+}
+
+// TestCharged checks when what a station uses is charged: while it has something
+// queued, and for 100 ms after it had or the link held something; always with keep
+// 0.
+func TestCharged(t *testing.T) {
+	for _, words := range []string{"airtime", "airtime keep 0"} {
+		m := newMedium(t, strings.Fields(words), 500, 500)
+		charged := func(what string, after time.Duration, want bool) {
+			t.Helper()
+			m.now = m.now.Add(after)
+			was := m.q.stations[0].ac[ac].deficit
+			m.s.Used(m.now, 0, ac, time.Millisecond, true)
+			if got := was - m.q.stations[0].ac[ac].deficit; (got == time.Millisecond) != (want || words == "airtime keep 0") {
+				t.Errorf("%q, %s: %v charged of 1 ms", words, what, got)
+			}
+		}
+		charged("never anything queued", 0, false)
+		m.send(0, 1)
+		charged("queued", time.Second, true)
+		m.s.NextStation(m.now, ac)
+		m.s.DequeueFor(m.now, 0, ac)
+		charged("taken 100 ms ago", 100*time.Millisecond, true)
+		charged("taken 101 ms ago", time.Millisecond, false)
+		m.s.Held(m.now, 0, ac, true)
+		charged("held", time.Second, true)
+		m.s.Held(m.now, 0, ac, true)
+		m.s.Held(m.now.Add(50*time.Millisecond), 0, ac, false)
+		charged("held 100 ms ago", 100*time.Millisecond, true)
+		charged("held 101 ms ago", time.Millisecond, false)
 	}
-	m.send(0, 1)
-	m.s.Used(m.now, 0, ac, time.Second, true)
-	if deficit(m) != was-time.Second {
-		t.Errorf("deficit %v, was %v: not charged 1 s", deficit(m), was)
+}
+
+// TestNotKept checks that keep 0 lets a station that owes what is pending leave at
+// once.
+func TestNotKept(t *testing.T) {
+	for words, kept := range map[string]int{"airtime aql": 1, "airtime aql keep 0": 0} {
+		m := newMedium(t, strings.Fields(words), 500)
+		m.send(0, 1)
+		m.take()
+		if got := m.q.rounds[ac].len; got != kept {
+			t.Errorf("%q: %d queues in the round, want %d", words, got, kept)
+		}
+	}
+}
+
+// TestTurnsWithoutHeld checks that a link that has nothing to say of what it holds
+// ends a turn by asking for the next.
+func TestTurnsWithoutHeld(t *testing.T) {
+	m := newMedium(t, nil, 500, 500)
+	m.send(0, 4)
+	m.send(1, 4)
+	var turns []int
+	for s, ok := m.s.NextStation(0, ac); ok; s, ok = m.s.NextStation(0, ac) {
+		turns = append(turns, s)
+		m.s.DequeueFor(0, s, ac)
+		m.s.DequeueFor(0, s, ac)
+	}
+	if want := []int{0, 1, 0, 1}; !slices.Equal(turns, want) {
+		t.Errorf("turns %v, want %v", turns, want)
 	}
 }

@@ -106,3 +106,16 @@ func TestAQLHeld(t *testing.T) {
 		t.Errorf("packet %d with 13 ms pending", p.ID)
 	}
 }
+
+// TestAQLPlain checks that packets that Dequeue gave are not taken off what is
+// pending when they are done.
+func TestAQLPlain(t *testing.T) {
+	m := newMedium(t, []string{"aql"}, 500)
+	m.send(0, 2)
+	m.q.Completed(0, m.q.Dequeue(0))
+	m.s.NextStation(0, ac)
+	m.s.DequeueFor(0, 0, ac)
+	if m.q.pending != 500*time.Microsecond {
+		t.Errorf("%v pending, want 500 us", m.q.pending)
+	}
+}

@@ -117,6 +117,7 @@ func TestCoDel(t *testing.T) {
 		{"", 21 * time.Millisecond, 5, 500, 99 * time.Millisecond, false, false},
 		{"", 19 * time.Millisecond, 5, 500, 0, false, false},
 		{"", time.Second, 2, 500, time.Second, false, false}, // its last
+		{"", time.Second, 3, 500, time.Second, true, false},
 		{"", 21 * time.Millisecond, 5, 500, 101 * time.Millisecond, false, true},
 		{"noecn", 21 * time.Millisecond, 5, 500, 101 * time.Millisecond, true, true},
 		{"slow", 21 * time.Millisecond, 5, 500, 101 * time.Millisecond, true, false},
@@ -148,6 +149,72 @@ func TestCoDel(t *testing.T) {
 		if first.ID != 0 || (m.drops[pkt.AQM] > 0) != c.drop || (second.Mark == pkt.AQM) != (c.ect && !c.drop && c.spent > 100*time.Millisecond && c.words == "") {
 			t.Errorf("%q age %v, %v later: %d drops, mark %v", c.words, c.age, c.spent, m.drops[pkt.AQM], second.Mark)
 		}
+	}
+}
+
+// TestSlow checks whose CoDel "slow" changes: stations with less than 6 Mbit/s
+// times the number of stations, and not the group, nor any without rates.
+func TestSlow(t *testing.T) {
+	for _, c := range []struct {
+		words    string
+		costs    []int // us for 1000 bytes; 1333 is 6 Mbit/s
+		rateless bool
+		slow     []bool // the group's last
+	}{
+		{"slow", []int{1330, 1340}, false, []bool{true, true, false}}, // below 12
+		{"slow", []int{660, 670}, false, []bool{false, true, false}},
+		{"slow", []int{1330}, false, []bool{false, false}},
+		{"slow", []int{1340}, false, []bool{true, false}},
+		{"slow", []int{1340}, true, []bool{false, false}},
+		{"", []int{1340}, false, []bool{false, false}},
+	} {
+		m := newMedium(t, strings.Fields(c.words), c.costs...)
+		m.group = 8 * time.Millisecond
+		if c.rateless {
+			m.q.airtimeOf = nil
+		}
+		for i, want := range c.slow {
+			if got := m.q.paramsOf(&m.q.queues[i*numTIDs]) == &m.q.slowPar; got != want {
+				t.Errorf("%q %v: station %d slow is %v, want %v", c.words, c.costs, i, got, want)
+			}
+		}
+	}
+}
+
+// TestLists checks that a flow that was new and runs empty passes through the old
+// flows while there are any, that one that has left comes back with a whole
+// quantum, and that of equally long flows the first is cut.
+func TestLists(t *testing.T) {
+	m := newMedium(t, []string{"limit", "4", "drop_batch", "1"}, 500)
+	put := func(id uint64, place uint32) { m.s.Enqueue(0, packet(id, 0, place<<20, 0)) }
+	flows := func(what, want string) {
+		t.Helper()
+		if got := m.q.DebugFlows(); got != want {
+			t.Errorf("%s\n%s, want\n%s", what, got, want)
+		}
+	}
+	put(0, 1)
+	put(1, 1)
+	put(2, 2)
+	drain(m, 0, 2) // one of each
+	flows("flow 1 in debt is old, flow 2 new and empty",
+		"BE: station 0 tid 0 packets 1 deficit 256us\n  new: hash 2 deficit -700 packets 0\n  old: hash 1 deficit -400 packets 1\n")
+	m.q.flows[2].deficit = 1
+	drain(m, 0, 1)
+	if ids := drain(m, 0, 1); len(ids) != 0 {
+		t.Errorf("packets %v, want none", ids)
+	}
+	for m.q.take(0, &m.q.queues[0]) != nil {
+	}
+	m.s.Held(0, 0, ac, false)
+	put(3, 2)
+	flows("flow 2 is back", "BE: station 0 tid 0 packets 1 deficit 256us\n  new: hash 2 deficit 300 packets 1\n")
+	put(4, 1)
+	put(5, 1)
+	put(6, 2)
+	put(7, 3)
+	if ids := drain(m, 0, 9); fmt.Sprint(ids) != "[3 5 7 6]" || m.drops[pkt.Overlimit] != 1 {
+		t.Errorf("packets %v and %d drops, want 3 5 7 6, 4 cut", ids, m.drops[pkt.Overlimit])
 	}
 }
 

@@ -46,7 +46,7 @@ type station struct {
 // account is a station's in one access category.
 type account struct {
 	deficit time.Duration
-	// active is when a packet was last queued, taken or held.
+	// active is when a packet was last taken, or held by the link.
 	active pkt.Time
 	// serving is the queue that was served last; held says that the link still
 	// has to send packets of it.
@@ -142,7 +142,7 @@ func (q *Qdisc) makeQueue(index int, s *station, tid int) {
 	t := &q.queues[index]
 	t.index, t.sta, t.ac = index, s, (&pkt.Packet{DSField: uint8(tid) << 5}).AC()
 	t.acc = &s.ac[t.ac]
-	t.acc.deficit = s.weight
+	t.acc.deficit, t.acc.active = s.weight, pkt.Time(-2*maxSpan)
 	if t.acc.serving == nil {
 		t.acc.serving = t
 	}
@@ -174,7 +174,6 @@ func (t *txq) group() bool { return t.sta.number == link.Group }
 func (q *Qdisc) Enqueue(now pkt.Time, p *pkt.Packet) {
 	t := q.queueOf(p)
 	fl := q.push(t, p)
-	t.acc.active = now
 	q.list(t)
 	if q.packets > q.limit || q.memory > q.memoryLimit {
 		q.cut(now, fl)

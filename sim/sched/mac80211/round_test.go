@@ -38,8 +38,12 @@ func TestRoundsAtOnce(t *testing.T) {
 			for m.q.take(0, m.q.rounds[ac].head) != nil {
 			}
 		}
-		want := plainRounds(m.q)
-		station, ok := m.s.NextStation(0, ac)
+		now := pkt.Time(rng.IntN(2) * 200e6) // keep is 100 ms
+		for s := range costs {
+			m.q.stations[s].ac[ac].active = 0
+		}
+		want := plainRounds(m.q, now)
+		station, ok := m.s.NextStation(now, ac)
 		got := fmt.Sprintf("station %d %v", station, ok)
 		for s := range costs {
 			got += fmt.Sprintf(" %v", m.q.stations[s].ac[ac].deficit)
@@ -52,7 +56,7 @@ func TestRoundsAtOnce(t *testing.T) {
 
 // plainRounds says what NextStation should, and the deficits after it, without
 // changing q.
-func plainRounds(q *Qdisc) string {
+func plainRounds(q *Qdisc, now pkt.Time) string {
 	deficits := make([]time.Duration, len(q.stations))
 	for s := range q.stations {
 		deficits[s] = q.stations[s].ac[ac].deficit
@@ -73,7 +77,7 @@ func plainRounds(q *Qdisc) string {
 		for {
 			t := order[0]
 			order = order[1:]
-			if !t.waiting() && credit(t) >= 0 {
+			if !t.waiting() && (credit(t) >= 0 || now > 100e6) {
 				continue
 			}
 			if credit(t) < 0 {
