@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -145,6 +146,63 @@ func TestCellShares(t *testing.T) {
 			if line := fmt.Sprintf("%.4f", float64(airtime(i))/float64(told)); line != fmt.Sprintf("%.4f", got) {
 				t.Errorf("%s: the scheduler says %s for station %d, the medium %.4f", qdisc, line, i, got)
 			}
+		}
+	}
+}
+
+// pings is a Sink that notes how long packets of one flow take.
+type pings struct {
+	flow  uint32
+	delay []time.Duration
+}
+
+func (p *pings) Event(e egress.Event) {
+	if e.Kind == egress.Deliver && e.Packet.Flow.ID == p.flow {
+		p.delay = append(p.delay, e.Packet.Sojourn(e.Time))
+	}
+}
+
+// TestLatency checks the order of magnitude of "Ending the Anomaly": what a packet
+// every 50 ms to a fast station takes while each of the cell's stations is flooded,
+// with one queue for all and with mac80211's.
+func TestLatency(t *testing.T) {
+	median := func(qdisc string) time.Duration {
+		pool, sink := &pkt.Pool{}, &pings{flow: 3}
+		m := wifi.New(htCell(), link.Env{Seed: 1})
+		port, err := egress.New(func(d sched.DropFunc) (sched.Scheduler, error) {
+			return builtin.New(qdisc, sched.Env{Drop: d, Seed: 1, Stations: m.Stations(), Station: m.Station, Airtime: m.Airtime})
+		}, m, sink, pool)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var flows []*pkt.Flow
+		for i, host := range []byte{2, 3, 4, 2} {
+			k := pkt.FlowKey{Proto: pkt.ProtoUDP, SrcPort: uint16(i)}
+			k.SetAddrs(netip.MustParseAddr("10.0.9.9"), netip.AddrFrom4([4]byte{10, 0, 0, host}))
+			flows = append(flows, pkt.NewFlow(k, uint32(i), 1))
+		}
+		for n := range uint64(100000) { // 20 s, 5000 packets a second for each
+			now := pkt.Time(n * 200000)
+			for i, f := range flows {
+				l3 := uint32(1500)
+				if i == 3 {
+					if l3 = 100; n%250 != 0 {
+						continue
+					}
+				}
+				p := pool.Get()
+				*p = pkt.Packet{ID: n*4 + uint64(i), Arrival: now, Flow: f, L3Len: l3, Len: l3 + 14, Segs: 1, HdrLen: 28}
+				port.Enqueue(now, p)
+			}
+		}
+		slices.Sort(sink.delay)
+		return sink.delay[len(sink.delay)/2]
+	}
+	fifo := median("pfifo limit 1000")
+	for _, qdisc := range []string{"mac80211", "mac80211 airtime", "mac80211 airtime aql"} {
+		// a turn of each station, at most 4 ms and a contention, and what is in hardware
+		if got := median(qdisc); got > 20*time.Millisecond || fifo < 10*got {
+			t.Errorf("%s: median %v, pfifo's %v; want at most 20 ms and a tenth", qdisc, got, fifo)
 		}
 	}
 }
