@@ -41,9 +41,13 @@ func (q *Qdisc) Stats() []tc.Field {
 }
 
 // Tins implements sched.Tinned: a station each, the group-addressed packets last.
+// A link without stations has one, and no group.
 func (q *Qdisc) Tins() [][]tc.Field {
 	all := make([][]tc.Field, len(q.stations))
-	for i := range q.stations {
+	if q.stationOf == nil {
+		all = all[:1]
+	}
+	for i := range all {
 		all[i] = q.stationFields(&q.stations[i], q.queues[i*numTIDs:min((i+1)*numTIDs, len(q.queues))])
 	}
 	return all
