@@ -7,7 +7,7 @@ FUZZTIME ?= 10s
 BENCHTIME ?= 1s
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test live race fuzz golden lint cross bench bench-live bench-peers bench-table bench-smoke corpus soak soak-live soak-record oracle clean
+.PHONY: help build demo test live race fuzz golden lint cross bench bench-live bench-peers bench-table bench-smoke corpus soak soak-live soak-record pgo oracle clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,7 +31,7 @@ fuzz: ## fuzz every fuzz target for FUZZTIME each (10s)
 	@.ci/fuzz $(FUZZTIME)
 
 golden: ## write golden files anew: look at the diff before you commit it
-	$(GO) test ./sim/sched/builtin ./replay/doctor -rewrite
+	$(GO) test ./sim/sched/builtin ./sim/sched/mac80211 ./sim/egress ./replay/doctor -rewrite
 	$(GO) test ./traces ./cmd/cli ./replay/bench -update
 
 lint: ## gofmt, go vet, staticcheck, the purity test
@@ -45,7 +45,7 @@ cross: ## build for the other systems; run the 386 build's digests
 	@.ci/cross
 
 bench: ## the benchmarks behind the README's figures
-	$(GO) test -run '^$$' -bench . -benchtime $(BENCHTIME) ./sim ./traces ./record/decode
+	$(GO) test -run '^$$' -pgo=$(CURDIR)/cmd/uq/default.pgo -bench . -benchtime $(BENCHTIME) ./sim ./traces ./record/decode
 
 bench-live: build ## live replay at 20 kpps: how late, how far from the simulation; tcpreplay beside it
 	@.ci/bench-live $(BIN)
@@ -70,6 +70,9 @@ soak-live: ## schedule live traffic of ever new flows for DURATION seconds (600)
 
 soak-record: ## record, then schedule, a flood of UDP for DURATION seconds (60) each: nothing lost that is not told
 	@.ci/soak-live TestLiveFlood $(or $(DURATION),60)
+
+pgo: ## make the profile anew that builds are guided by
+	@.ci/pgo
 
 oracle: ## hold codel, fq_codel, cobalt and pie against ns-3 (fetches Debian's libns3-dev)
 	@.ci/oracle/run

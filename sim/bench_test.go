@@ -40,10 +40,17 @@ func (m *memory) Next(p *pkt.Packet) (bool, error) {
 	return true, nil
 }
 
+// benchQdiscs are all schedulers, each with the words it cannot do without.
+var benchQdiscs = []string{
+	"pfifo", "bfifo", "pfifo_fast", "prio", "red limit 400000 min 30000 max 90000 avpkt 1000 burst 55", "sfq", "drr",
+	"tbf rate 50mbit burst 70kb latency 50ms", "codel", "fq_codel", "pie", "fq_pie", "cobalt",
+	"cake", "cake bandwidth 50mbit docsis diffserv4 ack-filter", "dualpi2", "mac80211",
+}
+
 // BenchmarkRun is the simulator without a trace: what the port, the scheduler
 // and the report cost for one packet, arrival to delivery, at 50 Mbit/s.
 func BenchmarkRun(b *testing.B) {
-	for _, qdisc := range []string{"pfifo", "codel", "fq_codel"} {
+	for _, qdisc := range benchQdiscs {
 		b.Run(qdisc, func(b *testing.B) {
 			r := newRig(b, qdisc, "rate 50mbit", nil)
 			b.ReportAllocs()
@@ -56,12 +63,12 @@ func BenchmarkRun(b *testing.B) {
 	}
 }
 
-// BenchmarkTrace is what uq sim does: a million packets of mixed traffic read
+// BenchmarkTrace is what uq sim does: four million packets of mixed traffic read
 // from a compressed trace on disk, through a qdisc at 50 Mbit/s, into a report.
 func BenchmarkTrace(b *testing.B) {
-	const packets = 1000000
+	const packets = 4000000
 	path := writeTrace(b, packets)
-	for _, qdisc := range []string{"pfifo", "codel", "fq_codel"} {
+	for _, qdisc := range benchQdiscs {
 		b.Run(qdisc, func(b *testing.B) {
 			b.ReportAllocs()
 			for range b.N {
@@ -126,7 +133,7 @@ func writeTrace(b *testing.B, packets int) string {
 // run four times as long makes as many allocations, give or take a growing
 // table.
 func TestSteadyStateAllocates(t *testing.T) {
-	for _, qdisc := range []string{"pfifo limit 100", "codel limit 100", "fq_codel limit 100"} {
+	for _, qdisc := range []string{"pfifo limit 100", "codel limit 100", "fq_codel limit 100", "pie limit 100", "fq_pie limit 100", "cake bandwidth 40mbit memlimit 200k", "dualpi2 limit 100", "sfq", "tbf rate 40mbit burst 10kb limit 100k"} {
 		short, long := allocations(t, qdisc, 50000), allocations(t, qdisc, 200000)
 		if long > short+20 {
 			t.Errorf("%s: %d allocations for 50000 packets, %d for 200000", qdisc, short, long)

@@ -26,8 +26,6 @@ type unit struct {
 	bytes, n int
 	retries  int
 	seq      uint64 // of its first MPDU
-	done     bool   // received or given up
-	lost     bool   // given up
 }
 
 // newUnit makes the MPDUs of p. Segments are taken to be equally long.

@@ -69,9 +69,6 @@ const (
 	givenUp
 )
 
-// waiting says whether the driver has something to send.
-func (q *txq) waiting() bool { return len(q.again) > 0 || q.spare != nil || q.queue.Len() > 0 }
-
 // number gives u its place behind all others.
 func (q *txq) number(u *unit) {
 	u.seq = q.base + uint64(len(q.order))
