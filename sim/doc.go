@@ -22,7 +22,10 @@
 //	  mac80211 pfifofast pie prio red sfq tbf            a package each
 //	  builtin          the one list of them
 //	  schedtest        the conformance suite
-//	sim/link           what a link is; rate, unlimited
+//	sim/link           what a link is; rate, rate-file, schedule, unlimited, and
+//	                   netem's impairments around them
+//	  linktest         the conformance suite
+//	  wifi             an access point's medium; no words for it yet
 //	sim/egress         Port joins one scheduler to one link; Maker makes it from
 //	                   words; Event, Digest
 //	sim/report         events to numbers to words and JSON
@@ -31,6 +34,7 @@
 //	  corpus synth     real recordings; made-up ones
 //	record             the capture loop: accepts at once, writes down
 //	  nfq decode nft   the queue's socket; headers to records; rules
+//	  thread metrics   where the loops run; Prometheus
 //	replay             the live loop around a Port, and Verify
 //	  netns            the lab: namespaces, a bottleneck, traffic
 //	  inject           sends a trace through a lab, accounts for every packet
