@@ -20,6 +20,7 @@
 //	sim/sched          what a scheduler is
 //	  cake codel cobalt drr dualpi2 fifo fqcodel fqpie   the schedulers,
 //	  mac80211 pfifofast pie prio red sfq tbf            a package each
+//	  fq               rounds by deficit, new flows first: fq_codel, fq_pie, mac80211
 //	  builtin          the one list of them
 //	  schedtest        the conformance suite
 //	sim/link           what a link is; rate, rate-file, schedule, unlimited, and

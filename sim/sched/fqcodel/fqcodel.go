@@ -45,6 +45,7 @@ import (
 	"github.com/uqtool/uq/sim/pkt"
 	"github.com/uqtool/uq/sim/sched"
 	"github.com/uqtool/uq/sim/sched/codel"
+	"github.com/uqtool/uq/sim/sched/fq"
 	"github.com/uqtool/uq/sim/tc"
 )
 
@@ -61,8 +62,7 @@ type Qdisc struct {
 	stats    codel.Stats
 	flows    []flow
 	backlogs []int // bytes per flow; apart, so that finding the fattest is one scan
-	newFlows list
-	oldFlows list
+	rounds   fq.Rounds
 	packets  int
 	bytes    int
 	memory   int
@@ -76,12 +76,9 @@ type Qdisc struct {
 
 // flow is one hash bucket.
 type flow struct {
-	q       pkt.FIFO
-	vars    codel.Vars
-	deficit int
-	next    *flow // in newFlows or oldFlows
-	listed  bool
-	index   int
+	fq.Flow
+	q    pkt.FIFO
+	vars codel.Vars
 }
 
 var (
@@ -119,7 +116,7 @@ func newQdisc(words []string, env sched.Env) (*Qdisc, error) {
 	f.flows = make([]flow, f.nflows)
 	f.backlogs = make([]int, f.nflows)
 	for i := range f.flows {
-		f.flows[i].index = i
+		f.flows[i].Index = i
 	}
 	return f, nil
 }
@@ -142,14 +139,12 @@ func (f *Qdisc) options() tc.Options {
 func (f *Qdisc) Enqueue(now pkt.Time, p *pkt.Packet) {
 	fl := &f.flows[uint64(p.Flow.Hash)*uint64(f.nflows)>>32]
 	fl.q.Push(p)
-	f.backlogs[fl.index] += int(p.Len)
+	f.backlogs[fl.Index] += int(p.Len)
 	f.bytes += int(p.Len)
 	f.packets++
 	f.memory += p.TrueSize()
-	if !fl.listed {
-		f.newFlows.push(fl)
+	if f.rounds.Add(&fl.Flow, f.quantum) {
 		f.newFlowCount++
-		fl.deficit = f.quantum
 	}
 	overmemory := f.memory > f.memoryLimit
 	if f.packets <= f.limit && !overmemory {
@@ -193,7 +188,7 @@ func (f *Qdisc) cutFattest(now pkt.Time, why pkt.Reason) uint64 {
 
 // remove takes p, just popped from fl, out of the accounts.
 func (f *Qdisc) remove(fl *flow, p *pkt.Packet) {
-	f.backlogs[fl.index] -= int(p.Len)
+	f.backlogs[fl.Index] -= int(p.Len)
 	f.bytes -= int(p.Len)
 	f.packets--
 	f.memory -= p.TrueSize()
@@ -202,35 +197,17 @@ func (f *Qdisc) remove(fl *flow, p *pkt.Packet) {
 // Dequeue implements sched.Scheduler.
 func (f *Qdisc) Dequeue(now pkt.Time) *pkt.Packet {
 	for {
-		from := &f.newFlows
-		if from.head == nil {
-			from = &f.oldFlows
-		}
-		fl := from.head
-		if fl == nil {
+		next := f.rounds.Next(f.quantum)
+		if next == nil {
 			return nil
 		}
-		if fl.deficit <= 0 {
-			fl.deficit += f.quantum
-			from.pop()
-			f.oldFlows.push(fl)
-			continue
-		}
+		fl := &f.flows[next.Index]
 		f.served = served{f, fl}
 		if p := codel.Dequeue(now, &f.served, &f.par, &fl.vars, &f.stats); p != nil {
-			fl.deficit -= int(p.Len)
+			fl.Deficit -= int(p.Len)
 			return p
 		}
-		f.retire(from, fl)
-	}
-}
-
-// retire takes an empty flow off its list. One that was new must pass once
-// through the old flows, or it could return as new at once and starve them.
-func (f *Qdisc) retire(from *list, fl *flow) {
-	from.pop()
-	if from == &f.newFlows && f.oldFlows.head != nil {
-		f.oldFlows.push(fl)
+		f.rounds.Retire()
 	}
 }
 
@@ -255,33 +232,6 @@ func (s *served) Pop() *pkt.Packet {
 func (s *served) Bytes() int                       { return s.f.bytes }
 func (s *served) Drop(now pkt.Time, p *pkt.Packet) { s.f.drop(now, p, pkt.AQM) }
 
-// list is a queue of flows, chained through flow.next.
-type list struct {
-	head, tail *flow
-	len        int
-}
-
-func (l *list) push(fl *flow) {
-	fl.next, fl.listed = nil, true
-	if l.tail == nil {
-		l.head = fl
-	} else {
-		l.tail.next = fl
-	}
-	l.tail = fl
-	l.len++
-}
-
-func (l *list) pop() {
-	fl := l.head
-	l.head = fl.next
-	if l.head == nil {
-		l.tail = nil
-	}
-	fl.next, fl.listed = nil, false
-	l.len--
-}
-
 // Kind implements sched.Describer.
 func (f *Qdisc) Kind() string { return "fq_codel" }
 
@@ -302,8 +252,8 @@ func (f *Qdisc) Stats() []tc.Field {
 		{Key: "ce_mark", Num: int64(f.stats.CEMarks)},
 		{Key: "memory_used", Num: int64(f.memory)},
 		{Key: "drop_overmemory", Num: int64(f.dropOvermemory)},
-		{Key: "new_flows_len", Num: int64(f.newFlows.len)},
-		{Key: "old_flows_len", Num: int64(f.oldFlows.len)},
+		{Key: "new_flows_len", Num: int64(f.rounds.New.Len())},
+		{Key: "old_flows_len", Num: int64(f.rounds.Old.Len())},
 	}
 }
 
@@ -313,11 +263,11 @@ func (f *Qdisc) DebugFlows() string {
 	s := ""
 	for _, l := range []struct {
 		name string
-		list *list
-	}{{"new", &f.newFlows}, {"old", &f.oldFlows}} {
-		for fl := l.list.head; fl != nil; fl = fl.next {
-			s += fmt.Sprintf("%s: hash %d deficit %d packets %d\n", l.name, fl.index, fl.deficit, fl.q.Len())
-		}
+		list *fq.List
+	}{{"new", &f.rounds.New}, {"old", &f.rounds.Old}} {
+		l.list.Each(func(fl *fq.Flow) {
+			s += fmt.Sprintf("%s: hash %d deficit %d packets %d\n", l.name, fl.Index, fl.Deficit, f.flows[fl.Index].q.Len())
+		})
 	}
 	return s
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/uqtool/uq/sim/pkt"
 	"github.com/uqtool/uq/sim/sched"
+	"github.com/uqtool/uq/sim/sched/fq"
 )
 
 // TestDeficits walks through ns-3's deficit example: quantum 90 (below what tc
@@ -32,17 +33,17 @@ func TestDeficits(t *testing.T) {
 		s := ""
 		for _, idx := range []int{0, 512} {
 			where := "inactive"
-			for fl := f.newFlows.head; fl != nil; fl = fl.next {
-				if fl.index == idx {
+			f.rounds.New.Each(func(fl *fq.Flow) {
+				if fl.Index == idx {
 					where = "new"
 				}
-			}
-			for fl := f.oldFlows.head; fl != nil; fl = fl.next {
-				if fl.index == idx {
+			})
+			f.rounds.Old.Each(func(fl *fq.Flow) {
+				if fl.Index == idx {
 					where = "old"
 				}
-			}
-			s += fmt.Sprintf("%d %s, ", f.flows[idx].deficit, where)
+			})
+			s += fmt.Sprintf("%d %s, ", f.flows[idx].Deficit, where)
 		}
 		return s
 	}

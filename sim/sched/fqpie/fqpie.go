@@ -45,6 +45,7 @@ import (
 	"github.com/uqtool/uq/sim/pkt"
 	"github.com/uqtool/uq/sim/random"
 	"github.com/uqtool/uq/sim/sched"
+	"github.com/uqtool/uq/sim/sched/fq"
 	"github.com/uqtool/uq/sim/sched/pie"
 	"github.com/uqtool/uq/sim/tc"
 )
@@ -58,17 +59,16 @@ type Qdisc struct {
 	memoryLimit int // bytes
 	ecnProb     int // percent
 
-	par      pie.Params
-	stats    pie.Stats
-	every    time.Duration // between updates of one flow
-	flows    []flow
-	newFlows list
-	oldFlows list
-	packets  int
-	bytes    int
-	memory   int
-	rng      *random.Rand
-	drop     sched.DropFunc
+	par     pie.Params
+	stats   pie.Stats
+	every   time.Duration // between updates of one flow
+	flows   []flow
+	rounds  fq.Rounds
+	packets int
+	bytes   int
+	memory  int
+	rng     *random.Rand
+	drop    sched.DropFunc
 
 	overmemory   uint64
 	newFlowCount uint64
@@ -76,12 +76,10 @@ type Qdisc struct {
 
 // flow is one hash bucket.
 type flow struct {
-	q       pkt.FIFO
-	vars    pie.Vars
-	due     pkt.Time // next update
-	deficit int
-	next    *flow // in newFlows or oldFlows
-	listed  bool
+	fq.Flow
+	q    pkt.FIFO
+	vars pie.Vars
+	due  pkt.Time // next update
 }
 
 var (
@@ -120,6 +118,7 @@ func newQdisc(words []string, env sched.Env) (*Qdisc, error) {
 	f.every = f.Tupdate + time.Duration(firings-1)*timerTick
 	f.flows = make([]flow, f.nflows)
 	for i := range f.flows {
+		f.flows[i].Index = i
 		f.flows[i].vars = pie.NewVars()
 		f.flows[i].due = pie.FirstUpdate.Add(time.Duration(i/perFiring) * timerTick)
 	}
@@ -182,42 +181,22 @@ func (f *Qdisc) Enqueue(now pkt.Time, p *pkt.Packet) {
 	f.packets++
 	f.bytes += int(p.Len)
 	f.memory += size
-	if !fl.listed {
-		f.newFlows.push(fl)
+	if f.rounds.Add(&fl.Flow, f.quantum) {
 		f.newFlowCount++
-		fl.deficit = f.quantum
 	}
 }
 
 // Dequeue implements sched.Scheduler.
 func (f *Qdisc) Dequeue(now pkt.Time) *pkt.Packet {
 	for {
-		from := &f.newFlows
-		if from.head == nil {
-			from = &f.oldFlows
-		}
-		fl := from.head
-		switch {
-		case fl == nil:
+		next := f.rounds.Next(f.quantum)
+		if next == nil {
 			return nil
-		case fl.deficit <= 0:
-			fl.deficit += f.quantum
-			from.pop()
-			f.oldFlows.push(fl)
-		case fl.q.Len() == 0:
-			f.retire(from, fl)
-		default:
+		}
+		if fl := &f.flows[next.Index]; fl.q.Len() > 0 {
 			return f.serve(fl, now)
 		}
-	}
-}
-
-// retire takes an empty flow off its list. One that was new must pass once
-// through the old flows, or it could return as new at once and starve them.
-func (f *Qdisc) retire(from *list, fl *flow) {
-	from.pop()
-	if from == &f.newFlows && f.oldFlows.head != nil {
-		f.oldFlows.push(fl)
+		f.rounds.Retire()
 	}
 }
 
@@ -227,40 +206,13 @@ func (f *Qdisc) serve(fl *flow, now pkt.Time) *pkt.Packet {
 	f.packets--
 	f.bytes -= int(p.Len)
 	f.memory -= p.TrueSize()
-	fl.deficit -= int(p.Len)
+	fl.Deficit -= int(p.Len)
 	fl.vars.Depart(now, p, fl.q.Bytes(), &f.par)
 	return p
 }
 
 // Backlog implements sched.Scheduler.
 func (f *Qdisc) Backlog() (packets, bytes int) { return f.packets, f.bytes }
-
-// list is a queue of flows, chained through flow.next.
-type list struct {
-	head, tail *flow
-	len        int
-}
-
-func (l *list) push(fl *flow) {
-	fl.next, fl.listed = nil, true
-	if l.tail == nil {
-		l.head = fl
-	} else {
-		l.tail.next = fl
-	}
-	l.tail = fl
-	l.len++
-}
-
-func (l *list) pop() {
-	fl := l.head
-	l.head = fl.next
-	if l.head == nil {
-		l.tail = nil
-	}
-	fl.next, fl.listed = nil, false
-	l.len--
-}
 
 // Kind implements sched.Describer.
 func (f *Qdisc) Kind() string { return "fq_pie" }
@@ -277,8 +229,8 @@ func (f *Qdisc) Stats() []tc.Field {
 		{Key: "dropped", Num: int64(f.stats.Dropped)},
 		{Key: "ecn_mark", Num: int64(f.stats.Marks)},
 		{Key: "new_flow_count", Num: int64(f.newFlowCount)},
-		{Key: "new_flows_len", Num: int64(f.newFlows.len)},
-		{Key: "old_flows_len", Num: int64(f.oldFlows.len)},
+		{Key: "new_flows_len", Num: int64(f.rounds.New.Len())},
+		{Key: "old_flows_len", Num: int64(f.rounds.Old.Len())},
 		{Key: "memory_used", Num: int64(f.memory)},
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/uqtool/uq/sim/pkt"
 	"github.com/uqtool/uq/sim/sched"
+	"github.com/uqtool/uq/sim/sched/fq"
 	"github.com/uqtool/uq/sim/sched/pie"
 	"github.com/uqtool/uq/sim/tc"
 )
@@ -61,17 +62,18 @@ func TestDeficits(t *testing.T) {
 		return "none"
 	}
 	where := func(fl *flow) string {
-		for x := r.newFlows.head; x != nil; x = x.next {
-			if x == fl {
-				return "new"
+		at := "inactive"
+		r.rounds.New.Each(func(x *fq.Flow) {
+			if x == &fl.Flow {
+				at = "new"
 			}
-		}
-		for x := r.oldFlows.head; x != nil; x = x.next {
-			if x == fl {
-				return "old"
+		})
+		r.rounds.Old.Each(func(x *fq.Flow) {
+			if x == &fl.Flow {
+				at = "old"
 			}
-		}
-		return "inactive"
+		})
+		return at
 	}
 	for i, s := range []struct {
 		do         func() string
@@ -87,7 +89,7 @@ func TestDeficits(t *testing.T) {
 		{deq, "none", "90 inactive, 30 inactive"},
 	} {
 		got := s.do()
-		state := fmt.Sprintf("%d %s, %d %s", r.flows[0].deficit, where(&r.flows[0]), r.flows[512].deficit, where(&r.flows[512]))
+		state := fmt.Sprintf("%d %s, %d %s", r.flows[0].Deficit, where(&r.flows[0]), r.flows[512].Deficit, where(&r.flows[512]))
 		if got != s.what || state != s.want {
 			t.Fatalf("step %d: %q and %q, want %q and %q", i, got, state, s.what, s.want)
 		}

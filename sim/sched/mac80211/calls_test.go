@@ -93,8 +93,8 @@ func check(t *testing.T, q *Qdisc) {
 	for i := range q.flows {
 		fl := &q.flows[i]
 		packets, bytes = packets+fl.q.Len(), bytes+fl.q.Bytes()
-		if fl.q.Bytes() != q.backlogs[i] || fl.listed != (fl.owner != nil) && i < q.nflows || fl.q.Len() > 0 && !fl.listed {
-			t.Fatalf("flow %d: %d bytes, backlog %d, listed %v, owner %v", i, fl.q.Bytes(), q.backlogs[i], fl.listed, fl.owner)
+		if fl.q.Bytes() != q.backlogs[i] || fl.Listed() != (fl.owner != nil) && i < q.nflows || fl.q.Len() > 0 && !fl.Listed() {
+			t.Fatalf("flow %d: %d bytes, backlog %d, listed %v, owner %v", i, fl.q.Bytes(), q.backlogs[i], fl.Listed(), fl.owner)
 		}
 	}
 	if packets != q.packets || bytes != q.bytes {

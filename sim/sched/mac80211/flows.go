@@ -3,18 +3,16 @@ package mac80211
 import (
 	"github.com/uqtool/uq/sim/pkt"
 	"github.com/uqtool/uq/sim/sched/codel"
+	"github.com/uqtool/uq/sim/sched/fq"
 )
 
 // flow is one hash bucket of the pool, or a queue's default flow.
 type flow struct {
-	q       pkt.FIFO
-	vars    codel.Vars
-	deficit int // bytes
+	fq.Flow
+	q    pkt.FIFO
+	vars codel.Vars
 	// owner is the queue that has the flow in its lists, nil for none.
-	owner  *txq
-	next   *flow // in newFlows or oldFlows
-	listed bool
-	index  int
+	owner *txq
 }
 
 // pool is the memory that all queues share.
@@ -43,7 +41,7 @@ func (f *pool) makeFlows(queues int) {
 	f.flows = make([]flow, f.nflows+queues)
 	f.backlogs = make([]int, len(f.flows))
 	for i := range f.flows {
-		f.flows[i].index = i
+		f.flows[i].Index = i
 	}
 }
 
@@ -64,15 +62,13 @@ func (f *pool) classify(t *txq, p *pkt.Packet) *flow {
 func (f *pool) push(t *txq, p *pkt.Packet) *flow {
 	fl := f.classify(t, p)
 	fl.q.Push(p)
-	f.backlogs[fl.index] += int(p.Len)
+	f.backlogs[fl.Index] += int(p.Len)
 	f.bytes += int(p.Len)
 	f.packets++
 	f.memory += p.TrueSize()
 	t.bytes += int(p.Len)
 	t.packets++
-	if !fl.listed {
-		fl.deficit = f.quantum
-		t.newFlows.push(fl)
+	if t.rounds.Add(&fl.Flow, f.quantum) {
 		t.count.newFlows++
 		f.newFlows++
 	}
@@ -85,7 +81,7 @@ func (f *pool) pop(fl *flow) *pkt.Packet {
 	if p == nil {
 		return nil
 	}
-	f.backlogs[fl.index] -= int(p.Len)
+	f.backlogs[fl.Index] -= int(p.Len)
 	f.bytes -= int(p.Len)
 	f.packets--
 	f.memory -= p.TrueSize()
@@ -96,7 +92,7 @@ func (f *pool) pop(fl *flow) *pkt.Packet {
 
 // longest is the flow with the most bytes; otherwise if all have none.
 func (f *pool) longest(otherwise *flow) *flow {
-	idx, most := otherwise.index, 0
+	idx, most := otherwise.Index, 0
 	for i, b := range f.backlogs {
 		if b > most {
 			idx, most = i, b
@@ -134,40 +130,22 @@ func (q *Qdisc) cut(now pkt.Time, fl *flow) {
 // rules.
 func (q *Qdisc) take(now pkt.Time, t *txq) *pkt.Packet {
 	for {
-		from := &t.newFlows
-		if from.head == nil {
-			from = &t.oldFlows
-		}
-		fl := from.head
-		if fl == nil {
+		next := t.rounds.Next(q.quantum)
+		if next == nil {
 			return nil
 		}
-		if fl.deficit <= 0 {
-			fl.deficit += q.quantum
-			from.pop()
-			t.oldFlows.push(fl)
-			continue
-		}
+		fl := &q.flows[next.Index]
 		q.served = served{q, fl}
 		if p := codel.Dequeue(now, &q.served, q.paramsOf(t), &fl.vars, &t.codel); p != nil {
-			fl.deficit -= int(p.Len)
+			fl.Deficit -= int(p.Len)
 			t.count.packets++
 			t.count.bytes += uint64(p.Len)
 			return p
 		}
-		q.retire(t, from, fl)
+		if t.rounds.Retire() {
+			fl.owner = nil
+		}
 	}
-}
-
-// retire takes an empty flow off its list. One that was new must pass once
-// through the old flows, or it could return as new at once and starve them.
-func (q *Qdisc) retire(t *txq, from *flowList, fl *flow) {
-	from.pop()
-	if from == &t.newFlows && t.oldFlows.head != nil {
-		t.oldFlows.push(fl)
-		return
-	}
-	fl.owner = nil
 }
 
 // served is the flow being dequeued as CoDel sees it.
@@ -177,28 +155,5 @@ type served struct {
 }
 
 func (s *served) Pop() *pkt.Packet                 { return s.q.pop(s.fl) }
-func (s *served) Bytes() int                       { return s.q.backlogs[s.fl.index] }
+func (s *served) Bytes() int                       { return s.q.backlogs[s.fl.Index] }
 func (s *served) Drop(now pkt.Time, p *pkt.Packet) { s.q.drop(now, p, pkt.AQM) }
-
-// flowList is a queue of flows, chained through flow.next.
-type flowList struct {
-	head, tail *flow
-}
-
-func (l *flowList) push(fl *flow) {
-	fl.next, fl.listed = nil, true
-	if l.tail == nil {
-		l.head = fl
-	} else {
-		l.tail.next = fl
-	}
-	l.tail = fl
-}
-
-func (l *flowList) pop() {
-	fl := l.head
-	if l.head = fl.next; l.head == nil {
-		l.tail = nil
-	}
-	fl.next, fl.listed = nil, false
-}

@@ -199,8 +199,8 @@ func TestLists(t *testing.T) {
 	drain(m, 0, 2) // one of each
 	flows("flow 1 in debt is old, flow 2 new and empty",
 		"BE: station 0 tid 0 packets 1 deficit 256us\n  new: hash 2 deficit -700 packets 0\n  old: hash 1 deficit -400 packets 1\n")
-	m.q.flows[2].deficit = 1
-	m.q.flows[1].deficit = 1
+	m.q.flows[2].Deficit = 1
+	m.q.flows[1].Deficit = 1
 	drain(m, 0, 1)
 	flows("flow 2 is old", "BE: station 0 tid 0 packets 0 deficit 256us\n  old: hash 1 deficit -999 packets 0\n  old: hash 2 deficit 1 packets 0\n")
 	for m.q.take(0, &m.q.queues[0]) != nil {

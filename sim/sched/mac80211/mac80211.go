@@ -7,6 +7,7 @@ import (
 	"github.com/uqtool/uq/sim/pkt"
 	"github.com/uqtool/uq/sim/sched"
 	"github.com/uqtool/uq/sim/sched/codel"
+	"github.com/uqtool/uq/sim/sched/fq"
 )
 
 // numTIDs is how many traffic identifiers a station has: its user priorities.
@@ -61,16 +62,15 @@ type account struct {
 
 // txq is the queue of a station for one traffic identifier.
 type txq struct {
-	index    int
-	sta      *station
-	acc      *account
-	ac       pkt.AC
-	newFlows flowList
-	oldFlows flowList
-	packets  int
-	bytes    int
-	codel    codel.Stats
-	count    counters
+	index   int
+	sta     *station
+	acc     *account
+	ac      pkt.AC
+	rounds  fq.Rounds
+	packets int
+	bytes   int
+	codel   codel.Stats
+	count   counters
 
 	prev, next *txq // in the round
 	listed     bool

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/uqtool/uq/sim/pkt"
+	"github.com/uqtool/uq/sim/sched/fq"
 	"github.com/uqtool/uq/sim/tc"
 )
 
@@ -103,20 +104,20 @@ func (q *Qdisc) DebugFlows() string {
 		for t := q.rounds[ac].head; t != nil; t = t.next {
 			s += fmt.Sprintf("%s: station %d tid %d packets %d deficit %dus\n",
 				pkt.AC(ac), t.sta.number, t.index%numTIDs, t.packets, t.acc.deficit/time.Microsecond)
-			s += t.newFlows.debug("new", q.nflows) + t.oldFlows.debug("old", q.nflows)
+			s += q.debug("new", &t.rounds.New) + q.debug("old", &t.rounds.Old)
 		}
 	}
 	return s
 }
 
-func (l *flowList) debug(name string, shared int) string {
+func (q *Qdisc) debug(name string, l *fq.List) string {
 	s := ""
-	for fl := l.head; fl != nil; fl = fl.next {
-		what := fmt.Sprintf("hash %d", fl.index)
-		if fl.index >= shared {
+	l.Each(func(fl *fq.Flow) {
+		what := fmt.Sprintf("hash %d", fl.Index)
+		if fl.Index >= q.nflows {
 			what = "default"
 		}
-		s += fmt.Sprintf("  %s: %s deficit %d packets %d\n", name, what, fl.deficit, fl.q.Len())
-	}
+		s += fmt.Sprintf("  %s: %s deficit %d packets %d\n", name, what, fl.Deficit, q.flows[fl.Index].q.Len())
+	})
 	return s
 }
