@@ -179,15 +179,3 @@ func TestWords(t *testing.T) {
 		}
 	}
 }
-
-// TestAllocs: nothing is allocated per packet.
-func TestAllocs(t *testing.T) {
-	q := make1(t, "drr", nil)
-	p := inClass(0, 7, 1024, 1000)
-	if n := testing.AllocsPerRun(1000, func() {
-		q.Enqueue(0, p)
-		q.Dequeue(0)
-	}); n != 0 {
-		t.Errorf("%v allocations a packet", n)
-	}
-}

@@ -154,7 +154,11 @@ func hidden(o tc.Option) tc.Option { return o.HiddenIf(func() bool { return true
 // gainOption prints a gain as the controller holds it, as tc does.
 func gainOption(name string, v *int, help string) tc.Option {
 	return tc.Decimal(name, v, gainUnit, maxGain, help).Shown(func(tc.Field) tc.Field {
-		return tc.Ratio(name, "%f", parts(gain(*v)), gainUnit)
+		shown := parts(gain(*v))
+		if shown == 0 { // tc would print what it does not read
+			shown = uint64(*v)
+		}
+		return tc.Ratio(name, "%f", shown, gainUnit)
 	})
 }
 

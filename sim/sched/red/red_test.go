@@ -287,20 +287,4 @@ func TestMarkOrDrop(t *testing.T) {
 	}
 }
 
-// TestAllocs: nothing is allocated per packet.
-func TestAllocs(t *testing.T) {
-	q, err := newForTest("limit 400000 min 30000 max 90000 avpkt 1000 adaptive")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, now := &pkt.Packet{Len: 1000, Flow: &pkt.Flow{}}, pkt.Time(0)
-	if n := testing.AllocsPerRun(1000, func() {
-		q.Enqueue(now, p)
-		q.Dequeue(now)
-		now += 1e6
-	}); n != 0 {
-		t.Errorf("%v allocations a packet", n)
-	}
-}
-
 var _ sched.Waiter = (*Qdisc)(nil)

@@ -287,16 +287,3 @@ func TestRefusals(t *testing.T) {
 		}
 	}
 }
-
-// TestAllocs: nothing is allocated per packet.
-func TestAllocs(t *testing.T) {
-	q, _ := make1(t, "perturb 1")
-	p, now := inBucket(0, 3, 1024, 1000), pkt.Time(0)
-	if n := testing.AllocsPerRun(1000, func() {
-		q.Enqueue(now, p)
-		q.Dequeue(now)
-		now += 1e8
-	}); n != 0 {
-		t.Errorf("%v allocations a packet", n)
-	}
-}

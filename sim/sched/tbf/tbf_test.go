@@ -266,20 +266,6 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// TestAllocs: nothing is allocated per packet.
-func TestAllocs(t *testing.T) {
-	q := make1(t, "tbf rate 8mbit burst 2k limit 1m", nil)
-	p, now := &pkt.Packet{Len: 1000, Flow: flow}, pkt.Time(0)
-	if n := testing.AllocsPerRun(1000, func() {
-		q.Enqueue(now, p)
-		for q.Dequeue(now) == nil {
-			now = q.NextWake()
-		}
-	}); n != 0 {
-		t.Errorf("%v allocations a packet", n)
-	}
-}
-
 // TestConforms checks the definition of a token bucket over random traffic: in no
 // span of time does more leave than the bucket and what the rate adds meanwhile,
 // for both buckets; and nothing waits that both would let go, for it leaves at the
