@@ -177,13 +177,13 @@ func TestIsolation(t *testing.T) {
 	if longest > 2*service {
 		t.Errorf("an L4S packet waited %v", longest)
 	}
-	for _, p := range r.dropped {
+	for _, p := range r.Packets {
 		if r.isL(p) {
 			t.Fatal("an L4S packet was lost")
 		}
 	}
-	if len(r.dropped) < 1000 {
-		t.Errorf("%d classic packets lost: is there no overload?", len(r.dropped))
+	if len(r.Packets) < 1000 {
+		t.Errorf("%d classic packets lost: is there no overload?", len(r.Packets))
 	}
 }
 

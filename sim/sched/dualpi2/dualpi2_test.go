@@ -8,6 +8,7 @@ import (
 
 	"github.com/uqtool/uq/sim/pkt"
 	"github.com/uqtool/uq/sim/sched"
+	"github.com/uqtool/uq/sim/sched/schedtest"
 )
 
 const ms = time.Millisecond
@@ -15,17 +16,14 @@ const ms = time.Millisecond
 // rig is a qdisc with what became of its packets.
 type rig struct {
 	*Qdisc
-	id      uint64
-	dropped []*pkt.Packet
-	reasons []pkt.Reason
+	schedtest.Drops
+	id uint64
 }
 
 func newRig(t testing.TB, words string) *rig {
 	t.Helper()
 	r := &rig{}
-	d, err := newQdisc(strings.Fields(words), sched.Env{MTU: 1514, Seed: 1, Name: "dualpi2", Drop: func(_ pkt.Time, p *pkt.Packet, why pkt.Reason) {
-		r.dropped, r.reasons = append(r.dropped, p), append(r.reasons, why)
-	}})
+	d, err := newQdisc(strings.Fields(words), sched.Env{MTU: 1514, Seed: 1, Name: "dualpi2", Drop: r.Drops.Drop})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +156,7 @@ func TestCoupling(t *testing.T) {
 		r.pi.next, r.pi.prob = pkt.Never, uint32(c.p*maxProb)
 		r.add(0, 10, pkt.ECT1) // so that two MTUs are always queued
 		var marked, dropped float64
-		r.dropped = nil
+		r.Packets = nil
 		l := &pkt.Packet{Len: 1500, DSField: uint8(pkt.ECT1)}
 		classic := &pkt.Packet{Len: 1500, DSField: uint8(pkt.NotECT)}
 		for range n {
@@ -299,8 +297,8 @@ func TestEdges(t *testing.T) {
 		r := newRig(t, "drop_enqueue")
 		r.pi.next, r.pi.prob = pkt.Never, maxProb
 		r.add(0, 10, pkt.NotECT)
-		if len(r.dropped) != 7 || r.reasons[0] != pkt.AQM { // 3 × 1500 is the first backlog of two MTUs
-			t.Errorf("%d dropped on arrival", len(r.dropped))
+		if len(r.Packets) != 7 || r.Reasons[0] != pkt.AQM { // 3 × 1500 is the first backlog of two MTUs
+			t.Errorf("%d dropped on arrival", len(r.Packets))
 		}
 		if got := r.pattern(0, 4); got != "CCC-" {
 			t.Errorf("%s left", got)
@@ -311,8 +309,8 @@ func TestEdges(t *testing.T) {
 		r := newRig(t, "limit 3")
 		r.memoryLimit = 2 * size
 		r.add(0, 4, pkt.NotECT)
-		if len(r.dropped) != 2 || r.reasons[0] != pkt.Overmemory || r.memory != 2*size || r.maxMemory != 2*size {
-			t.Errorf("%v, memory %d of %d", r.reasons, r.memory, r.maxMemory)
+		if len(r.Packets) != 2 || r.Reasons[0] != pkt.Overmemory || r.memory != 2*size || r.maxMemory != 2*size {
+			t.Errorf("%v, memory %d of %d", r.Reasons, r.memory, r.maxMemory)
 		}
 	})
 }
@@ -322,8 +320,8 @@ func TestAccount(t *testing.T) {
 	r := newRig(t, "limit 3")
 	r.add(0, 1, pkt.NotECT)
 	r.add(ms, 3, pkt.ECT1)
-	if n, b := r.Backlog(); n != 3 || b != 4500 || len(r.dropped) != 1 || r.reasons[0] != pkt.Overlimit {
-		t.Errorf("%d packets, %d bytes, dropped for %v", n, b, r.reasons)
+	if n, b := r.Backlog(); n != 3 || b != 4500 || len(r.Packets) != 1 || r.Reasons[0] != pkt.Overlimit {
+		t.Errorf("%d packets, %d bytes, dropped for %v", n, b, r.Reasons)
 	}
 	if got := r.pattern(3*ms, 1); got != "l" {
 		t.Error(got)

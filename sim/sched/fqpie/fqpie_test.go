@@ -11,6 +11,7 @@ import (
 	"github.com/uqtool/uq/sim/sched"
 	"github.com/uqtool/uq/sim/sched/fq"
 	"github.com/uqtool/uq/sim/sched/pie"
+	"github.com/uqtool/uq/sim/sched/schedtest"
 	"github.com/uqtool/uq/sim/tc"
 )
 
@@ -19,17 +20,14 @@ const ms = time.Millisecond
 // rig is a qdisc with what became of its packets.
 type rig struct {
 	*Qdisc
-	id      uint64
-	dropped []*pkt.Packet
-	reasons []pkt.Reason
+	schedtest.Drops
+	id uint64
 }
 
 func newRig(t testing.TB, words string) *rig {
 	t.Helper()
 	r := &rig{}
-	f, err := newQdisc(strings.Fields(words), sched.Env{MTU: 1514, Seed: 1, Name: "fq_pie", Drop: func(_ pkt.Time, p *pkt.Packet, why pkt.Reason) {
-		r.dropped, r.reasons = append(r.dropped, p), append(r.reasons, why)
-	}})
+	f, err := newQdisc(strings.Fields(words), sched.Env{MTU: 1514, Seed: 1, Name: "fq_pie", Drop: r.Drops.Drop})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +129,7 @@ func TestOwnProbability(t *testing.T) {
 	if late.vars.Prob < pie.MaxProb/10 || fast.vars.Prob != 0 {
 		t.Errorf("the slow flow's probability is %d, the quick one's %d", late.vars.Prob, fast.vars.Prob)
 	}
-	for _, p := range r.dropped {
+	for _, p := range r.Packets {
 		if p.Flow == quick {
 			t.Fatal("a packet of the quick flow was dropped")
 		}
@@ -188,8 +186,8 @@ func TestLateUpdates(t *testing.T) {
 				at += time.Duration(draw(5e8))
 			}
 		}
-		for i, p := range r.dropped {
-			log += fmt.Sprintln("drop", p.ID, r.reasons[i])
+		for i, p := range r.Packets {
+			log += fmt.Sprintln("drop", p.ID, r.Reasons[i])
 		}
 		return log
 	}
@@ -207,8 +205,8 @@ func TestAccount(t *testing.T) {
 	r := newRig(t, "limit 3")
 	r.add(0, r.flowIn(1), 3, 1000, 0)
 	r.add(0, r.flowIn(2), 2, 500, 0)
-	if n, b := r.Backlog(); n != 3 || b != 3000 || len(r.dropped) != 2 || r.reasons[0] != pkt.Overlimit {
-		t.Errorf("%d packets, %d bytes, dropped for %v", n, b, r.reasons)
+	if n, b := r.Backlog(); n != 3 || b != 3000 || len(r.Packets) != 2 || r.Reasons[0] != pkt.Overlimit {
+		t.Errorf("%d packets, %d bytes, dropped for %v", n, b, r.Reasons)
 	}
 	r.Dequeue(0)
 	r.add(0, r.flowIn(2), 1, 500, 0)
@@ -228,8 +226,8 @@ func TestMemory(t *testing.T) {
 	size := (&pkt.Packet{Len: 1000}).TrueSize()
 	r := newRig(t, fmt.Sprintf("memory_limit %d", 2*size))
 	r.add(0, r.flowIn(0), 6, 1000, 0) // over by more than its own: the fifth finds 4 sizes, the sixth 5
-	if r.overmemory != 2 || len(r.dropped) != 0 || r.memory != 6*size {
-		t.Errorf("%d over memory, %d dropped, %d used", r.overmemory, len(r.dropped), r.memory)
+	if r.overmemory != 2 || len(r.Packets) != 0 || r.memory != 6*size {
+		t.Errorf("%d over memory, %d dropped, %d used", r.overmemory, len(r.Packets), r.memory)
 	}
 }
 
@@ -276,7 +274,7 @@ func TestSteadyState(t *testing.T) {
 	if mean := sum[2].Seconds() * 1e3 / n[2]; mean > 5 {
 		t.Errorf("the sparse flow: mean delay %.2f ms", mean)
 	}
-	for _, p := range r.dropped {
+	for _, p := range r.Packets {
 		if p.Flow.ID == 2 {
 			t.Fatal("the sparse flow lost a packet")
 		}
