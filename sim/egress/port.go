@@ -91,6 +91,7 @@ type Port struct {
 	since  pkt.Time // start of the current opportunity
 	takes  int      // packets taken from the scheduler in it
 	flight flight
+	watch  func(from, until pkt.Time, busy bool)
 }
 
 // New makes a port. makeSched is given the DropFunc its scheduler must use. The
@@ -118,6 +119,11 @@ func (p *Port) Scheduler() sched.Scheduler { return p.sched }
 
 // Link returns the port's link.
 func (p *Port) Link() link.Link { return p.link }
+
+// Watch lets f know of every opportunity of the link, after what it took was told
+// to the Sink: from when until when, and whether it was used. One that was not
+// lasts until an arrival or the scheduler's own time.
+func (p *Port) Watch(f func(from, until pkt.Time, busy bool)) { p.watch = f }
 
 // Now is the time of the last call.
 func (p *Port) Now() pkt.Time { return p.now }
@@ -185,6 +191,9 @@ func (p *Port) serve(t pkt.Time) {
 		panic(fmt.Sprintf("egress: link %s at %v makes no progress", p.link.Kind(), t))
 	}
 	p.busy, p.free, p.wake = busy, free, pkt.Never
+	if p.watch != nil {
+		p.watch(t, free, busy)
+	}
 	if !busy && p.wait != nil {
 		p.wake = p.wait.NextWake()
 	}
