@@ -18,7 +18,7 @@ import (
 )
 
 // labFlags are the flags of labOptions but --lab.
-var labFlags = []string{"bottleneck", "traffic", "direction", "server", "ecn", "congestion"}
+var labFlags = []string{"bottleneck", "traffic", "direction", "server", "ecn", "congestion", "stations"}
 
 // labOptions describe the lab.
 type labOptions struct {
@@ -26,6 +26,7 @@ type labOptions struct {
 	bottleneck, traffic, direction string
 	server, congestion             string
 	ecn                            bool
+	stations                       int
 	seed                           uint64
 	config                         netns.Config // made of them
 }
@@ -43,6 +44,7 @@ func (l *labOptions) flags(f *pflag.FlagSet) {
 	f.StringVar(&l.traffic, "traffic", defaultTraffic, "lab: built-in traffic where there is no COMMAND: "+strings.Join(traffic.Names(), ", "))
 	f.StringVar(&l.direction, "direction", string(netns.Up), "lab: record up (client to server), down or both")
 	f.StringVar(&l.server, "server", "", "lab: command for the server at 10.0.2.2 and fd00:2::2, split at blanks")
+	f.IntVar(&l.stations, "stations", 0, "lab: hosts behind the queue, at 10.0.2.2, 10.0.2.3, ... and fd00:2::2, ...; built-in traffic runs with each")
 	f.BoolVar(&l.ecn, "ecn", false, "lab: TCP asks for ECN")
 	f.StringVar(&l.congestion, "congestion", "", "lab: TCP's congestion control")
 }
@@ -50,6 +52,7 @@ func (l *labOptions) flags(f *pflag.FlagSet) {
 // validate makes the lab's configuration.
 func (l *labOptions) validate(o *recordOptions) error {
 	c := &l.config
+	c.Stations = l.stations
 	c.ECN, c.Congestion, c.Server, c.Command = l.ecn, l.congestion, strings.Fields(l.server), o.command
 	c.Queues, c.Fanout = o.set.Queues, o.set.Fanout
 	if o.set.Scheduler != nil {

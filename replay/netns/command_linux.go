@@ -29,11 +29,11 @@ type command struct {
 	code int           // valid then
 }
 
-// startCommand starts a user's command with the lab's environment. The caller's
+// startCommand starts a user's command with env beside our own. The caller's
 // goroutine must be locked to a thread that outlives the command.
-func startCommand(argv []string, in, out *os.File) (*command, error) {
+func startCommand(argv, env []string, in, out *os.File) (*command, error) {
 	cmd := exec.Command(argv[0], argv[1:]...)
-	cmd.Env = append(os.Environ(), Environ()...)
+	cmd.Env = append(os.Environ(), env...)
 	if in != nil {
 		cmd.Stdin = in
 	}

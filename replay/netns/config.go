@@ -58,6 +58,11 @@ type Config struct {
 	// for a broken path and gives ECN up.
 	CEMark uint32 `json:"ce_mark,omitempty"`
 
+	// Stations gives the server so many addresses of either family, from its first
+	// on, as if as many hosts stood behind the queue; built-in traffic runs with
+	// each. 0 is one that nobody calls a station.
+	Stations int `json:"stations,omitempty"`
+
 	// Server, if any, runs in the server's namespace all the while.
 	Server []string `json:"server,omitempty"`
 	// Command runs in the client's namespace, and the lab ends with it; or else
@@ -99,6 +104,8 @@ func (c *Config) Validate() error {
 		return c.validateEnds()
 	case (c.Traffic == nil) == (len(c.Command) == 0):
 		return errors.New("lab: want either a command or built-in traffic")
+	case c.Stations < 0 || c.Stations > traffic.MaxStations:
+		return fmt.Errorf("%d stations: want at most %d", c.Stations, traffic.MaxStations)
 	case int(c.Queue)+max(c.Queues, 1) > 65535:
 		return fmt.Errorf("queue %d: the lab needs the number after the last queue, too: use a lower one", c.Queue)
 	case c.Traffic != nil:
@@ -109,8 +116,8 @@ func (c *Config) Validate() error {
 
 // validateEnds names what a lab with ends of the program's own cannot have.
 func (c *Config) validateEnds() error {
-	if c.Traffic != nil || len(c.Command) > 0 || len(c.Server) > 0 || c.Bottleneck != nil || c.CEMark != 0 {
-		return errors.New("lab: ends of its own and a capture that makes the rules: no command, server, traffic, bottleneck or mark")
+	if c.Stations != 0 || c.Traffic != nil || len(c.Command) > 0 || len(c.Server) > 0 || c.Bottleneck != nil || c.CEMark != 0 {
+		return errors.New("lab: ends of its own and a capture that makes the rules: no command, server, stations, traffic, bottleneck or mark")
 	}
 	return nil
 }
@@ -131,7 +138,7 @@ func (c *Config) direction() Direction {
 // mix is the traffic with what the lab's other settings mean for it.
 func (c *Config) mix() traffic.Mix {
 	m := *c.Traffic
-	m.Down, m.Both = c.direction() == Down, c.direction() == Both
+	m.Down, m.Both, m.Stations = c.direction() == Down, c.direction() == Both, c.Stations
 	if m.Congestion == "" {
 		m.Congestion = c.Congestion
 	}
@@ -245,14 +252,36 @@ func LabAddresses() Addresses {
 	return Addresses{host(client4), host(server4), host(routerClient4), host(routerServer4)}
 }
 
+// StationAddresses are those of a lab with n stations, IPv4 first.
+func StationAddresses(n int) (v4, v6 []netip.Addr) {
+	return following(host(server4), n), following(host(server6), n)
+}
+
+// following is a and the n-1 addresses after it.
+func following(a netip.Addr, n int) (as []netip.Addr) {
+	for range n {
+		as = append(as, a)
+		a = a.Next()
+	}
+	return as
+}
+
 // host is the address of a prefix's text.
 func host(prefix string) netip.Addr { return netip.MustParsePrefix(prefix).Addr() }
 
 // Environ is what a command in the lab finds in its environment beside uq's
-// own.
-func Environ() []string {
-	return []string{
+// own: where client and server are, and where the stations, if there are any.
+func (c *Config) Environ() []string {
+	env := []string{
 		"UQ_CLIENT=" + host(client4).String(), "UQ_CLIENT6=" + host(client6).String(),
 		"UQ_SERVER=" + host(server4).String(), "UQ_SERVER6=" + host(server6).String(),
 	}
+	if c.Stations > 0 {
+		v4, v6 := StationAddresses(c.Stations)
+		env = append(env, "UQ_STATIONS="+words(v4), "UQ_STATIONS6="+words(v6))
+	}
+	return env
 }
+
+// words are addresses with blanks between them.
+func words(as []netip.Addr) string { return strings.Trim(fmt.Sprint(as), "[]") }

@@ -129,13 +129,23 @@ func (e *endProcess) tuneTCP() (note string, err error) {
 	return "", nil
 }
 
+// servers are the addresses that the server's sockets are for; none if it has
+// one of each family.
+func (c *Config) servers() []netip.Addr {
+	v4, v6 := StationAddresses(c.Stations)
+	if !hasIPv6() {
+		return v4
+	}
+	return append(v4, v6...)
+}
+
 // listenTimeout is how long a server command may take until it listens. One
 // that never does (it may not be that kind) is then taken as ready.
 const listenTimeout = 2 * time.Second
 
 func (e *endProcess) startServer() error {
 	if len(e.cfg.Server) > 0 {
-		c, err := startCommand(e.cfg.Server, nil, os.Stderr)
+		c, err := startCommand(e.cfg.Server, e.cfg.Environ(), nil, os.Stderr)
 		if err != nil {
 			return err
 		}
@@ -148,7 +158,7 @@ func (e *endProcess) startServer() error {
 	ctx, cancel := context.WithCancel(context.Background())
 	e.cancel, e.serving = cancel, make(chan error, 1)
 	bound := make(chan struct{})
-	go func() { e.serving <- traffic.Serve(ctx, traffic.Port, func(uint16) { close(bound) }) }()
+	go func() { e.serving <- traffic.Serve(ctx, e.cfg.servers(), traffic.Port, func(uint16) { close(bound) }) }()
 	select {
 	case <-bound:
 		return nil
@@ -222,7 +232,7 @@ func (e *endProcess) serve() message {
 
 func (e *endProcess) startClient() (err error) {
 	if len(e.cfg.Command) > 0 {
-		e.command, err = startCommand(e.cfg.Command, os.Stdin, os.Stdout)
+		e.command, err = startCommand(e.cfg.Command, e.cfg.Environ(), os.Stdin, os.Stdout)
 		return err
 	}
 	ctx, cancel := context.WithCancel(context.Background())

@@ -225,6 +225,21 @@ func TestLiveUDPBothWays(t *testing.T) {
 	}
 }
 
+// TestLiveStations has three hosts behind the queue, over either family.
+func TestLiveStations(t *testing.T) {
+	for _, name := range []string{"mix", "ipv6"} {
+		res, _, _ := runLab(t, Config{Direction: Both, Stations: 3, Bottleneck: &Bottleneck{Rate: 20_000_000},
+			Traffic: &traffic.Mix{Name: name, Duration: 700 * time.Millisecond, Seed: 1}})
+		for i := range 3 {
+			for _, source := range []string{"tcp1", "tcp1-down", "voip", "ping"} {
+				if r := find(t, res.Traffic, fmt.Sprintf("sta%d.%s", i+1, source)); r.Bytes == 0 {
+					t.Errorf("%s: %s", name, r)
+				}
+			}
+		}
+	}
+}
+
 func TestLiveBulkUsesGSO(t *testing.T) {
 	res, c, _ := runLab(t, Config{Direction: Up,
 		Traffic: &traffic.Mix{Name: "bulk", Duration: 500 * time.Millisecond, Seed: 1}})
@@ -266,13 +281,14 @@ func TestLiveCommand(t *testing.T) {
 		t.Fatal(err)
 	}
 	res, err := Run(ctx, Config{
-		Command: []string{"sh", "-c", "echo server $UQ_SERVER $UQ_SERVER6; exit 3"},
+		Command:  []string{"sh", "-c", "echo server $UQ_SERVER $UQ_SERVER6, stations $UQ_STATIONS, $UQ_STATIONS6; exit 3"},
+		Stations: 2,
 	}, Stdio{Out: out, Err: os.Stderr, Extra: []*os.File{extra}})
 	if err != nil || res.Code != 3 || res.Interrupted {
 		t.Errorf("result %+v, error %v: want exit code 3", res, err)
 	}
 	text, _ := os.ReadFile(out.Name())
-	if want := "server 10.0.2.2 fd00:2::2\n"; string(text) != want {
+	if want := "server 10.0.2.2 fd00:2::2, stations 10.0.2.2 10.0.2.3, fd00:2::2 fd00:2::3\n"; string(text) != want {
 		t.Errorf("command printed %q, want %q", text, want)
 	}
 	if text, _ := os.ReadFile(extra.Name()); !strings.HasSuffix(string(text), " packets\n") {

@@ -117,7 +117,7 @@ func (r *router) build() error {
 	} else if err := r.buildWire(); err != nil {
 		return err
 	}
-	if err := r.ready(r.server, serverEnd()); err != nil {
+	if err := r.ready(r.server, serverEnd(r.cfg.Stations)); err != nil {
 		return err
 	}
 	return r.ready(r.client, clientEnd())

@@ -21,17 +21,24 @@ const (
 
 // end is one end's addresses and gateways.
 type end struct {
-	Addr4 string `json:"addr4"`
-	Addr6 string `json:"addr6"`
-	Gw4   string `json:"gw4"`
-	Gw6   string `json:"gw6"`
+	Addrs    []string `json:"addrs"` // with prefix lengths
+	Gateways []string `json:"gateways"`
 }
 
 func clientEnd() *end { return newEnd(client4, client6, routerClient4, routerClient6) }
-func serverEnd() *end { return newEnd(server4, server6, routerServer4, routerServer6) }
+
+// serverEnd is one of so many stations, if there are any.
+func serverEnd(stations int) *end {
+	e := newEnd(server4, server6, routerServer4, routerServer6)
+	v4, v6 := StationAddresses(stations)
+	for i := 1; i < stations; i++ {
+		e.Addrs = append(e.Addrs, v4[i].String()+"/24", v6[i].String()+"/64")
+	}
+	return e
+}
 
 func newEnd(addr4, addr6, gw4, gw6 string) *end {
-	return &end{Addr4: addr4, Addr6: addr6, Gw4: host(gw4).String(), Gw6: host(gw6).String()}
+	return &end{Addrs: []string{addr4, addr6}, Gateways: []string{host(gw4).String(), host(gw6).String()}}
 }
 
 // hasIPv6 says whether the kernel has IPv6 at all.
@@ -139,14 +146,14 @@ func raise(name string, addrs ...string) error {
 
 // configure sets up an end: its link and the default routes.
 func (e *end) configure() error {
-	if err := raise(endLink, e.Addr4, e.Addr6); err != nil {
+	if err := raise(endLink, e.Addrs...); err != nil {
 		return err
 	}
 	l, err := netlink.LinkByName(endLink)
 	if err != nil {
 		return fmt.Errorf("find %s: %w", endLink, err)
 	}
-	for _, gw := range []string{e.Gw4, e.Gw6} {
+	for _, gw := range e.Gateways {
 		ip := netip.MustParseAddr(gw)
 		if ip.Is6() && !hasIPv6() {
 			continue

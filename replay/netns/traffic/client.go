@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Run runs the mix against a server at addr until its duration is over or ctx
-// ends, and reports each source in the order of Describe. A source that cannot
+// Run runs the mix against the server at addr, or those from addr on, until its
+// duration is over or ctx ends, and reports each source in the order of Describe. A source that cannot
 // go on says so in its report and does not stop the others. Run returns at most
 // a few seconds after the end: sources wait shortly for what is on its way.
 func Run(ctx context.Context, m Mix, addr netip.AddrPort) []Report {
@@ -22,7 +22,7 @@ func Run(ctx context.Context, m Mix, addr netip.AddrPort) []Report {
 			r := &reports[i]
 			r.Source = s.String()
 			begin := time.Now()
-			if err := s.run(ctx, addr.String(), r); err != nil {
+			if err := s.run(ctx, s.at(addr).String(), r); err != nil {
 				r.Err = err.Error()
 			}
 			r.Elapsed = min(time.Since(begin), m.Duration)
@@ -30,6 +30,15 @@ func Run(ctx context.Context, m Mix, addr netip.AddrPort) []Report {
 	}
 	wg.Wait()
 	return reports
+}
+
+// at is where the source's server is, given the first one.
+func (s source) at(first netip.AddrPort) netip.AddrPort {
+	a := first.Addr()
+	for range s.nth {
+		a = a.Next()
+	}
+	return netip.AddrPortFrom(a, first.Port())
 }
 
 func (s source) run(ctx context.Context, addr string, r *Report) error {

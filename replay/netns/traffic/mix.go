@@ -27,6 +27,7 @@ const Port = 5201
 // Limits of a mix, so that a typing error cannot keep a lab busy for ever.
 const (
 	MaxDuration = 24 * time.Hour
+	MaxStations = 200
 	maxPayload  = 1452 // a UDP payload that fits 1500 bytes over IPv6 with 8 to spare
 	// defaultRate is what the udp mix assumes where no bottleneck is set, in
 	// bit/s.
@@ -51,6 +52,9 @@ type Mix struct {
 	// Rate is the bottleneck's in bit/s, 0 for none: the udp mix offers twice
 	// as much.
 	Rate uint64 `json:"rate_bps,omitempty"`
+	// Stations, unless 0, runs the mix once with each of so many servers, whose
+	// addresses follow each other.
+	Stations int `json:"stations,omitempty"`
 	// Congestion is TCP's congestion control; cubic when empty. Where the
 	// kernel lacks it the namespace's default is used and the report says so.
 	Congestion string `json:"congestion,omitempty"`
@@ -63,6 +67,9 @@ func (m Mix) Validate() error {
 	}
 	if m.Duration <= 0 || m.Duration > MaxDuration {
 		return fmt.Errorf("traffic duration %s: want more than 0 and at most %s", m.Duration, MaxDuration)
+	}
+	if m.Stations < 0 || m.Stations > MaxStations {
+		return fmt.Errorf("traffic with %d stations: want at most %d", m.Stations, MaxStations)
 	}
 	if err := CheckCongestion(m.congestion()); err != nil {
 		return fmt.Errorf("congestion control %s: %w", m.congestion(), err)
@@ -98,6 +105,7 @@ const (
 type source struct {
 	name string
 	kind kind
+	nth  int // server, from 0
 	down bool
 	v6   bool
 	cc   string // bulk, web
@@ -147,7 +155,31 @@ func udpHeaders(v6 bool) int {
 
 // sources builds the mix, nil when it has no such name.
 func (m Mix) sources() []source {
-	var out []source
+	out := m.perServer()
+	if m.Stations > 0 {
+		one := out
+		out = nil
+		for nth := range m.Stations {
+			for _, s := range one {
+				s.nth, s.name = nth, fmt.Sprintf("sta%d.%s", nth+1, s.name)
+				out = append(out, s)
+			}
+		}
+	}
+	r := rand.New(rand.NewPCG(m.Seed, 0x6d6978))
+	for i := range out {
+		s := &out[i]
+		s.v6, s.seed, s.cc = m.V6(), r.Uint64(), m.congestion()
+		s.batch = max(s.batch, 1)
+		if s.kind != bulk {
+			s.phase = time.Duration(r.Int64N(int64(20 * time.Millisecond)))
+		}
+	}
+	return out
+}
+
+// perServer is what runs with one server.
+func (m Mix) perServer() (out []source) {
 	for i, down := range m.directions() {
 		switch m.Name {
 		case "mix", "ipv6":
@@ -159,16 +191,9 @@ func (m Mix) sources() []source {
 				source{name: "gso", kind: cbr, down: down, size: 1400, batch: 16, interval: 20 * time.Millisecond})
 		}
 	}
-	r := rand.New(rand.NewPCG(m.Seed, 0x6d6978))
 	for i := range out {
-		s := &out[i]
-		if m.Both && s.down && s.kind != voip && s.kind != ping {
+		if s := &out[i]; m.Both && s.down && s.kind != voip && s.kind != ping {
 			s.name += "-down"
-		}
-		s.v6, s.seed, s.cc = m.V6(), r.Uint64(), m.congestion()
-		s.batch = max(s.batch, 1)
-		if s.kind != bulk {
-			s.phase = time.Duration(r.Int64N(int64(20 * time.Millisecond)))
 		}
 	}
 	return out

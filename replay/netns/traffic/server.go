@@ -16,27 +16,37 @@ const maxFlows = 1024
 
 // Serve answers the clients' sources on the given port (0 picks one) of all
 // addresses, IPv4 and IPv6, until ctx ends. ready is called with the port once
-// both sockets are bound.
-func Serve(ctx context.Context, port uint16, ready func(port uint16)) error {
+// the sockets are bound.
+//
+// A host of several addresses names them: answers to a datagram come from the
+// one that it was sent to.
+func Serve(ctx context.Context, addrs []netip.Addr, port uint16, ready func(port uint16)) error {
 	lis, err := net.ListenTCP("tcp", &net.TCPAddr{Port: int(port)})
 	if err != nil {
 		return fmt.Errorf("listen for traffic: %w", err)
 	}
 	port = uint16(lis.Addr().(*net.TCPAddr).Port)
-	udp, err := net.ListenUDP("udp", &net.UDPAddr{Port: int(port)})
-	if err != nil {
-		return errors.Join(fmt.Errorf("listen for traffic: %w", err), lis.Close())
-	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	context.AfterFunc(ctx, func() { _, _ = lis.Close(), udp.Close() })
-	s := &udpServer{ctx: ctx, conn: udp, sinks: map[netip.AddrPort]uint64{}, busy: map[netip.AddrPort]bool{}}
+	context.AfterFunc(ctx, func() { _ = lis.Close() })
 	var wg sync.WaitGroup
-	wg.Go(s.run)
+	defer wg.Wait()
+	if len(addrs) == 0 {
+		addrs = []netip.Addr{{}} // all of them
+	}
+	for _, a := range addrs {
+		udp, err := net.ListenUDP("udp", &net.UDPAddr{IP: a.AsSlice(), Port: int(port)})
+		if err != nil {
+			cancel()
+			return fmt.Errorf("listen for traffic: %w", err)
+		}
+		context.AfterFunc(ctx, func() { _ = udp.Close() })
+		s := &udpServer{ctx: ctx, conn: udp, sinks: map[netip.AddrPort]uint64{}, busy: map[netip.AddrPort]bool{}}
+		wg.Go(s.run)
+	}
 	ready(port)
 	err = accept(ctx, lis)
 	cancel()
-	wg.Wait()
 	return err
 }
 

@@ -10,12 +10,17 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// serve runs a server on a free port for the length of the test.
-func serve(t *testing.T, host string) netip.AddrPort {
+// serve runs a server on a free port for the length of the test, with sockets of
+// their own for addresses given.
+func serve(t *testing.T, host string, others ...string) netip.AddrPort {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	port, done := make(chan uint16, 1), make(chan error, 1)
-	go func() { done <- Serve(ctx, 0, func(p uint16) { port <- p }) }()
+	var addrs []netip.Addr
+	for _, h := range others {
+		addrs = append(addrs, netip.MustParseAddr(h))
+	}
+	go func() { done <- Serve(ctx, addrs, 0, func(p uint16) { port <- p }) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {
@@ -51,6 +56,22 @@ func TestRunOverLoopback(t *testing.T) {
 			if r.Received > r.Sent {
 				t.Errorf("%s: received %d of %d", r.Source, r.Received, r.Sent)
 			}
+		}
+	}
+}
+
+// TestStations runs the mix with three servers: each must answer from its own
+// address, or the client's connected sockets would not see it.
+func TestStations(t *testing.T) {
+	addr := serve(t, "127.0.0.2", "127.0.0.2", "127.0.0.3", "127.0.0.4")
+	m := Mix{Name: "udp", Both: true, Rate: 4_000_000, Stations: 3, Duration: 300 * time.Millisecond, Seed: 7}
+	reports := Run(context.Background(), m, addr)
+	if one := len(reports) / 3; len(reports)%3 != 0 || !strings.HasPrefix(reports[0].Source, "sta1.cbr1: ") || !strings.HasPrefix(reports[2*one].Source, "sta3.cbr1: ") {
+		t.Errorf("reports of %v", reports)
+	}
+	for _, r := range reports {
+		if r.Err != "" || r.Received == 0 {
+			t.Errorf("%s: want datagrams", r)
 		}
 	}
 }
@@ -114,7 +135,7 @@ func TestDescribe(t *testing.T) {
 }
 
 func TestValidate(t *testing.T) {
-	for _, m := range []Mix{{Name: "mux", Duration: 1}, {Name: "mix"}, {Name: "mix", Duration: MaxDuration + 1}} {
+	for _, m := range []Mix{{Name: "mux", Duration: 1}, {Name: "mix"}, {Name: "mix", Duration: MaxDuration + 1}, {Name: "mix", Duration: 1, Stations: MaxStations + 1}} {
 		if m.Validate() == nil {
 			t.Errorf("%+v is valid", m)
 		}
