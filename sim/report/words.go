@@ -58,8 +58,9 @@ func table(b *strings.Builder, rows [][]string) {
 	_ = tw.Flush() // a Builder does not fail
 }
 
-// label names a run in a table: the kind, numbered where it occurs twice.
-func (r *Report) label(i int) string {
+// Label names run i in tables and legends: the kind, numbered where it occurs
+// twice.
+func (r *Report) Label(i int) string {
 	n, of := 0, 0
 	for j, run := range r.Runs {
 		if run.Kind == r.Runs[i].Kind {
@@ -79,7 +80,7 @@ func (r *Report) summary(b *strings.Builder) {
 	rows := [][]string{{"qdisc", "arrived", "delivered", "dropped", "marked", "throughput", "sojourn p50", "p95", "p99", "max", "Jain"}}
 	for i, run := range r.Runs {
 		q := run.Sojourn
-		rows = append(rows, []string{r.label(i), fmt.Sprint(run.ArrivedPackets), fmt.Sprint(run.Delivered), fmt.Sprint(run.Drops),
+		rows = append(rows, []string{r.Label(i), fmt.Sprint(run.ArrivedPackets), fmt.Sprint(run.Delivered), fmt.Sprint(run.Drops),
 			fmt.Sprint(run.Marks), rate(run.Throughput), us(q.P50, 3), us(q.P95, 3), us(q.P99, 3), us(&q.Max, 3), fmt.Sprintf("%.3f", run.Jain)})
 	}
 	table(b, rows)
@@ -146,7 +147,7 @@ func (r *Report) flows(b *strings.Builder, limit int) {
 	}
 	rows := [][]string{{"flow", "arrived"}}
 	for i := range r.Runs {
-		l := r.label(i)
+		l := r.Label(i)
 		rows[0] = append(rows[0], l+" drop", "mark", "p50", "p99")
 	}
 	listed := r.Runs[0].Flows
