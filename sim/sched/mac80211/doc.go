@@ -74,8 +74,8 @@
 //     Linux each packet keeps the estimate of its own rate.
 //   - Linux takes super-packets apart before it queues them. Here they are queued
 //     as they come: gso split in the simulation does what Linux does.
-//   - The user priority is the DSCP's upper three bits, as in RFC 8325's section 2.3;
-//     newer kernels except some codepoints, such as EF, which they send as voice.
+//   - The user priority is RFC 8325's and RFC 8622's for the DSCP, which older
+//     kernels took from its upper three bits; nobody sets another map.
 //   - The link is done with a packet for AQL when it is delivered in order, which
 //     can be later than its acknowledgement.
 //   - Queues for management frames, fragments and mesh do not exist.

@@ -227,7 +227,7 @@ func TestTIDs(t *testing.T) {
 		}
 	}
 	for id := range uint64(6) {
-		m.s.Enqueue(0, packet(id, 0, uint32(id)<<24, uint8(id%2)*3<<5)) // 0 and 3, best effort
+		m.s.Enqueue(0, packet(id, 0, uint32(id)<<24, uint8(id%2)*18<<2)) // CS0 and AF21, best effort
 	}
 	var turns [][]uint64
 	for {

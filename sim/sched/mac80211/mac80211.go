@@ -53,6 +53,8 @@ type account struct {
 	// has to send packets of it.
 	serving *txq
 	held    bool
+	// blocked says that the link can send it nothing now.
+	blocked bool
 	// below is what the link has of it, pending what that is worth.
 	below   int // bytes
 	pending time.Duration
@@ -140,7 +142,7 @@ func (q *Qdisc) makeStations(n int) {
 
 func (q *Qdisc) makeQueue(index int, s *station, tid int) {
 	t := &q.queues[index]
-	t.index, t.sta, t.ac = index, s, (&pkt.Packet{DSField: uint8(tid) << 5}).AC()
+	t.index, t.sta, t.ac = index, s, pkt.ACOf(uint8(tid))
 	t.acc = &s.ac[t.ac]
 	t.acc.deficit, t.acc.active = s.weight, pkt.Time(-2*maxSpan)
 	if t.acc.serving == nil {
