@@ -18,11 +18,15 @@ type entry struct {
 	// round in which the verdict was sent, from 1, or 0.
 	decided bool
 	round   uint64
+	// bytes are the packet's, where the link may need them, and copies how many
+	// copies of it the link has.
+	bytes  []byte
+	copies int
 }
 
 // held keeps entries in order of arrival, which is the trace's, from the oldest
 // that may not be written yet. Entry number n is packet n of the port. Its size
-// is bounded by the kernel's queue.
+// is bounded by the kernel's queue and the copies on the link.
 type held struct {
 	ring []entry // length a power of two
 	base uint64  // number of the oldest
@@ -52,13 +56,13 @@ func (h *held) grow() {
 	h.ring = ring
 }
 
-// settled returns the oldest entry if it is decided and its verdict was sent
-// before the given round, so that the kernel has had its say.
+// settled returns the oldest entry if it is decided, its copies too, and its
+// verdict was sent before the given round, so that the kernel has had its say.
 func (h *held) settled(round uint64) *entry {
 	if h.n == 0 {
 		return nil
 	}
-	if e := h.at(h.base); e.round > 0 && e.round < round {
+	if e := h.at(h.base); e.round > 0 && e.round < round && e.copies == 0 {
 		return e
 	}
 	return nil

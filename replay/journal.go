@@ -41,6 +41,7 @@ type journal struct {
 	overrun    uint64   // records dropped that no event tells of yet
 	untold     nfq.Loss // likewise losses
 
+	note     string         // to be kept in the trace at its end
 	ledger   *record.Ledger // the writer's
 	progress func(record.Progress)
 }
@@ -175,6 +176,9 @@ func (j *journal) close(end traces.End) (record.Counts, error) {
 	<-j.done
 	for _, e := range j.late(j.clock.Now()) {
 		j.ledger.Event(e)
+	}
+	if j.note != "" {
+		j.ledger.Event(traces.Event{Time: j.clock.Now(), Kind: traces.Note, Text: j.note})
 	}
 	seen := j.counts.Losses
 	j.counts.Losses = j.ledger.Close(end, j.counts.Packets, seen)

@@ -7,8 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/uqtool/uq/record"
-	"github.com/uqtool/uq/record/nfq/nfqtest"
 	"github.com/uqtool/uq/sim/egress"
 	"github.com/uqtool/uq/sim/link"
 	"github.com/uqtool/uq/traces"
@@ -52,25 +50,6 @@ func TestParityOfLinks(t *testing.T) {
 				}
 				checkParity(t, s, conf)
 			})
-		}
-	}
-}
-
-// TestOnlySimulated checks that what a live queue cannot do is refused, live and
-// in a trace that says it was.
-func TestOnlySimulated(t *testing.T) {
-	for spec, want := range map[string]string{
-		"rate 1mbit duplicate 1%":       "duplicate cannot be done by a live queue",
-		"rate 1mbit front duplicate 1%": "use it with uq sim",
-		"rate 1mbit corrupt 1% loss 1%": "corrupt cannot be done by a live queue",
-	} {
-		conf := traces.Scheduler{Qdisc: "pfifo", Link: spec}
-		_, err := NewLive(nfqtest.New(), LiveOptions{Clock: record.StartClock(), Ports: ports, Scheduler: conf})
-		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s, live: %v", spec, err)
-		}
-		if err := CheckScheduler(ports, conf); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s, verified: %v", spec, err)
 		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/uqtool/uq/record/decode"
 	"github.com/uqtool/uq/record/nfq"
 	"github.com/uqtool/uq/record/thread"
+	"github.com/uqtool/uq/replay/raw"
 	"github.com/uqtool/uq/sim/egress"
 	"github.com/uqtool/uq/sim/pkt"
 	"github.com/uqtool/uq/sim/report"
@@ -76,6 +77,12 @@ type LiveOptions struct {
 	// OnArrival, if not nil, is called in the loop with each packet as it was
 	// received and its number, before the port sees it.
 	OnArrival func(id uint64, p *nfq.Packet, at pkt.Time)
+	// Sender sends the copies that a link makes; nil is a raw socket, which is
+	// opened where it is needed.
+	Sender Sender
+	// OnCopy, if not nil, is called in the loop with each copy that was sent;
+	// damaged says that a bit of it was flipped.
+	OnCopy func(b []byte, damaged bool, at pkt.Time)
 	// Witness tells of losses that nothing else does.
 	Witness record.Witness
 	// Progress, if not nil, is called about four times a second, from another
@@ -99,6 +106,7 @@ type Live struct {
 	sent  []uint64 // ids of the packets in out
 	round record.Rounds
 	log   *journal
+	rw    rewriter
 
 	collector *report.Collector
 	result    Result
@@ -121,6 +129,9 @@ type Result struct {
 	// Lateness is from the due time of a verdict to when it was handed over, in
 	// nanoseconds.
 	Lateness record.Distribution `json:"release_lateness_ns"`
+	// Rewrites is what became of copies and corrupted packets; nil for a link that
+	// makes none.
+	Rewrites *Rewrites `json:"rewrites,omitempty"`
 	// Unfinished packets were still held at the end, and accepted.
 	Unfinished uint64 `json:"unfinished"`
 	// Why is the reason of the end.
@@ -130,7 +141,8 @@ type Result struct {
 }
 
 // NewLive prepares a run over q. A configuration that cannot be read is an
-// error.
+// error. Where the link copies or corrupts packets (see Whole), q has the largest
+// copy range and no super-packets; what it cannot rewrite is counted.
 func NewLive(q record.Queue, opt LiveOptions) (*Live, error) {
 	if opt.Timer == "" {
 		opt.Timer = Hybrid
@@ -147,7 +159,8 @@ func NewLive(q record.Queue, opt LiveOptions) (*Live, error) {
 		return nil, err
 	}
 	l.port = port
-	return l, CheckLive(port.Link())
+	l.rw, err = newRewriter(port.Link(), opt.Scheduler.Seed, opt.Sender)
+	return l, err
 }
 
 // Run schedules until ctx is done, the packet limit is reached or something
@@ -161,6 +174,11 @@ func (l *Live) Run(ctx context.Context, w *traces.Writer) (Result, error) {
 	release := g.StopWith(ctx, l.q)
 	err := l.loop()
 	release()
+	l.rw.release()
+	if l.rw.on {
+		l.result.Rewrites = l.rewrites()
+		l.log.note = l.result.Rewrites.String()
+	}
 	why := record.Why(ctx, err)
 	if err == nil && l.limitReached() {
 		why = fmt.Sprintf("limit of %d packets", l.opt.Packets)
@@ -267,6 +285,7 @@ func (l *Live) settle(b nfq.Batch, now pkt.Time) {
 	}
 	for e := l.held.settled(l.round.Now()); e != nil; e = l.held.settled(l.round.Now()) {
 		l.log.record(&e.rec, now)
+		l.rw.forget(e)
 		l.held.pop()
 	}
 	if b.Loss.Any() {
@@ -277,6 +296,10 @@ func (l *Live) settle(b nfq.Batch, now pkt.Time) {
 
 // arrive hands a packet to the port.
 func (l *Live) arrive(p *nfq.Packet, now pkt.Time) {
+	if l.rw.sender != nil && p.Mark&raw.Mark != 0 {
+		l.pass(p)
+		return
+	}
 	id, e := l.held.push()
 	e.packet = nfq.Ref{Queue: p.Queue, ID: p.ID}
 	r := &e.rec
@@ -285,6 +308,9 @@ func (l *Live) arrive(p *nfq.Packet, now pkt.Time) {
 	r.Path = traces.Path{Hook: p.Hook, InDev: p.InDev, OutDev: p.OutDev}
 	l.arrivals++
 	l.log.count(r)
+	if l.rw.on {
+		e.bytes = l.rw.buffer(p.Payload)
+	}
 	if l.opt.OnArrival != nil {
 		l.opt.OnArrival(id, p, now)
 	}
@@ -313,72 +339,4 @@ func (l *Live) flow(k *pkt.FlowKey, e *entry) *pkt.Flow {
 	f := pkt.NewFlow(*k, uint32(len(l.flows)), l.opt.Scheduler.Seed)
 	l.flows[*k] = f
 	return f
-}
-
-// decisions is the Live as the port's Sink: events become verdicts.
-type decisions Live
-
-// Event implements egress.Sink.
-func (d *decisions) Event(ev egress.Event) {
-	e := d.held.at(ev.Packet.ID)
-	switch ev.Kind {
-	case egress.Mark:
-		e.rec.Reason = ev.Reason
-	case egress.Dequeue:
-		e.rec.Dequeued = ev.Time
-	case egress.Deliver:
-		v := nfq.Verdict{ID: e.packet.ID, Queue: e.packet.Queue, Action: nfq.Accept}
-		verdict := traces.Accept
-		if ev.Packet.Mark != pkt.NoReason {
-			verdict = traces.MarkCE
-			v.SetMark, v.Mark = true, e.rec.Mark|d.opt.CEMark
-		}
-		e.decide(verdict, pkt.NoReason, ev.Time)
-		d.out, d.sent = append(d.out, v), append(d.sent, ev.Packet.ID)
-	case egress.Drop:
-		e.decide(traces.Drop, ev.Reason, ev.Time)
-		d.out, d.sent = append(d.out, nfq.Verdict{ID: e.packet.ID, Queue: e.packet.Queue, Action: nfq.Drop}), append(d.sent, ev.Packet.ID)
-	}
-}
-
-// send gives the verdicts decided since the last call, in the order of the
-// decisions, and measures how late they are.
-func (l *Live) send() error {
-	if len(l.out) == 0 {
-		return nil
-	}
-	err := l.q.Send(l.out)
-	now := l.opt.Clock.Now()
-	for _, id := range l.sent {
-		e := l.held.at(id)
-		e.round, e.rec.VerdictTime = l.round.Now(), now
-		l.opt.Meter.Decided(e.rec.Verdict, 1)
-		if e.rec.Due != traces.NoTime {
-			l.opt.Meter.Late(now.Sub(e.rec.Due), 1)
-			_ = l.lateness.RecordValue(min(int64(now-e.rec.Due), int64(time.Minute)))
-		}
-	}
-	l.out, l.sent = l.out[:0], l.sent[:0]
-	return err
-}
-
-// finish accepts what is still held, which the port did not decide, and writes
-// everything down. An error here changes nothing: the queue is ending.
-func (l *Live) finish() {
-	l.held.undecided(func(e *entry) {
-		e.rec.Verdict, e.rec.Reason = traces.Accept, pkt.Shutdown
-		e.rec.Dequeued = traces.NoTime
-		l.out = append(l.out, nfq.Verdict{ID: e.packet.ID, Queue: e.packet.Queue, Action: nfq.Accept})
-		l.result.Unfinished++
-	})
-	_ = l.q.Send(l.out)
-	l.opt.Meter.Decided(traces.Accept, len(l.out))
-	now := l.opt.Clock.Now()
-	for ; l.held.n > 0; l.held.pop() {
-		e := l.held.at(l.held.base)
-		if e.rec.VerdictTime == traces.NoTime {
-			e.rec.VerdictTime = now
-		}
-		l.log.record(&e.rec, now)
-	}
 }

@@ -26,6 +26,8 @@ type traffic struct {
 	b   decode.Builder
 	ect uint8
 	gso bool
+	// whole gives packets their payload, of random bytes.
+	whole bool
 }
 
 func newTraffic(t testing.TB, seed uint64) *traffic {
@@ -53,7 +55,11 @@ func (g *traffic) packet() nfq.Packet {
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	return nfq.Packet{Len: r.Len, Payload: bytes.Clone(h.Bytes), Info: info, Hook: 2, InDev: 2, OutDev: 3}
+	payload := bytes.Clone(h.Bytes)
+	for g.whole && len(payload) < int(r.Len) {
+		payload = append(payload, byte(g.rng.Uint32()))
+	}
+	return nfq.Packet{Len: r.Len, Payload: payload, Info: info, Hook: 2, InDev: 2, OutDev: 3}
 }
 
 // session runs a Live on the fake queue in a bubble with virtual time.

@@ -80,6 +80,9 @@ func checkParity(t *testing.T, s *session, conf traces.Scheduler) {
 			drops++
 		}
 	}
+	if rw := s.result.Rewrites; rw != nil {
+		drops += rw.Lost // copies have no verdict
+	}
 	if drops != s.result.Run.Drops {
 		t.Errorf("%d drop verdicts, %d drops", drops, s.result.Run.Drops)
 	}
@@ -150,7 +153,15 @@ func TestTampered(t *testing.T) {
 		"length":  func(i int, r *traces.Record) bool { r.Len--; return i == 500 },
 		"arrival": func(i int, r *traces.Record) bool { r.Time--; return i == 500 },
 		"flow":    func(i int, r *traces.Record) bool { r.Flow.SrcPort++; return i == 500 },
-		"held":    func(i int, r *traces.Record) bool { r.Reason = pkt.Shutdown; return i == 500 },
+		"copied": func(i int, r *traces.Record) bool {
+			r.Info |= traces.Copied
+			return i == 500
+		},
+		"corrupted": func(i int, r *traces.Record) bool {
+			r.Info |= traces.Corrupted
+			return i == 500
+		},
+		"held": func(i int, r *traces.Record) bool { r.Reason = pkt.Shutdown; return i == 500 },
 	} {
 		v, err := verify(t, rewrite(t, s.trace.Bytes(), tamper))
 		if err != nil || v.Divergence == nil {

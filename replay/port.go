@@ -1,8 +1,6 @@
 package replay
 
 import (
-	"fmt"
-
 	"github.com/uqtool/uq/sim/egress"
 	"github.com/uqtool/uq/sim/link"
 	"github.com/uqtool/uq/sim/pkt"
@@ -37,18 +35,4 @@ func underway(l link.Link) uint64 {
 		return h.Holds(smallest)
 	}
 	return 0
-}
-
-// CheckLive says whether a live queue can be the link: it can delay and drop
-// packets and set CE, not copy them nor change their bits.
-func CheckLive(l link.Link) error {
-	words := link.Rewrites(l)
-	if len(words) == 0 {
-		return nil
-	}
-	why := "it accepts a packet once"
-	if words[0] == "corrupt" {
-		why = "payloads never leave the kernel; a receiver drops what is corrupt, so loss comes close"
-	}
-	return fmt.Errorf("%s cannot be done by a live queue: %s: use it with uq sim, or leave it out", words[0], why)
 }

@@ -128,7 +128,7 @@ var infoNames = [...]struct {
 }{
 	{GSO, "gso"}, {CsumNotReady, "csum_not_ready"}, {CsumNotVerified, "csum_not_verified"},
 	{Fragment, "fragment"}, {Truncated, "truncated"}, {Undecoded, "undecoded"}, {SegsEstimated, "segs_estimated"},
-	{Gone, "gone"},
+	{Gone, "gone"}, {Copied, "copied"}, {Corrupted, "corrupted"},
 }
 
 // String joins the remarks' names with |; unknown bits are one hex number.

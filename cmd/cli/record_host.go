@@ -13,6 +13,7 @@ import (
 
 	"github.com/uqtool/uq/record/nft"
 	"github.com/uqtool/uq/replay/netns"
+	"github.com/uqtool/uq/replay/raw"
 	"github.com/uqtool/uq/sim/pkt"
 )
 
@@ -138,6 +139,9 @@ func recordOnHost(ctx context.Context, o recordOptions, out, served *os.File, re
 	}
 	h := o.host
 	h.rule.Queues, h.rule.Fanout = o.set.Queues, o.set.Fanout
+	if o.sched.copies {
+		h.rule.Except = raw.Mark // they have been through the queue
+	}
 	in := surroundings{queue: h.queue, mode: "host", mtu: h.mtu(), metrics: served, ready: func() error { return nil }}
 	if rules := h.rules(o.set.Scheduler != nil); len(rules) > 0 {
 		var table *nft.Table

@@ -9,6 +9,7 @@ import (
 
 	"github.com/uqtool/uq/record"
 	"github.com/uqtool/uq/record/nfq"
+	"github.com/uqtool/uq/record/nft"
 	"github.com/uqtool/uq/replay"
 	"github.com/uqtool/uq/sim/egress"
 	"github.com/uqtool/uq/sim/link"
@@ -24,6 +25,7 @@ const ceMark = 1 << 28
 type schedOptions struct {
 	qdisc, link, timer string
 	seed               uint64
+	copies             bool // the link makes some
 }
 
 func (o *schedOptions) flags(f *pflag.FlagSet, ports egress.Maker) {
@@ -50,17 +52,37 @@ func (o *schedOptions) validate(r *recordOptions, f *pflag.FlagSet) error {
 	if err != nil {
 		return usageErrorf("--qdisc, --link: %w", err)
 	}
-	if err := replay.CheckLive(port.Link()); err != nil {
-		return usageErrorf("--link: %w", err)
+	if replay.Whole(port.Link()) {
+		if err := o.takeWhole(r, port.Link(), f); err != nil {
+			return err
+		}
 	}
 	r.set.Scheduler.Link = link.Pin(o.link, port.Link())
-	if r.gso == "on" && splits(port.Scheduler()) {
+	if r.set.GSO && splits(port.Scheduler()) {
 		r.set.Warnings = append(r.set.Warnings, fmt.Sprintf("%q takes super-packets apart in Linux, but a live queue holds them whole: --gso off has the kernel segment them before the queue", o.qdisc))
 	}
 	r.set.makeRoom(replay.Room(port), f.Changed("maxlen"))
 	if r.lab.on && !f.Changed("bottleneck") {
 		r.lab.bottleneck = "delay 20ms"
 	}
+	return nil
+}
+
+// takeWhole asks the queue for every byte of every packet, since the link copies
+// them or changes bits of them.
+func (o *schedOptions) takeWhole(r *recordOptions, l link.Link, f *pflag.FlagSet) error {
+	words := strings.Join(link.Rewrites(l), " and ")
+	if err := refuse(f, "does not go with "+words+" on the link, which need all bytes of every packet: leave it out", []string{"copy-range"}); err != nil {
+		return err
+	}
+	if f.Changed("gso") && r.gso == "on" {
+		return usageErrorf("--gso on does not go with %s on the link, which happen to packets as they are on the wire: leave it out", words)
+	}
+	o.copies = replay.Copies(l)
+	if hook := r.host.hook; o.copies && (hook == string(nft.Input) || hook == string(nft.Prerouting)) {
+		return usageErrorf("--link: duplicate: a copy can be sent, not received: --hook %s has no device to send it by: use forward, output or postrouting", hook)
+	}
+	r.set.GSO, r.set.CopyRange = false, nfq.MaxCopyRange
 	return nil
 }
 

@@ -51,6 +51,9 @@ func writeLive(w io.Writer, r recordReport) {
 	if r.Live.Unfinished > 0 {
 		fmt.Fprintf(w, "%d packets were still held at the end, and let pass\n", r.Live.Unfinished)
 	}
+	if rw := r.Live.Rewrites; rw != nil {
+		fmt.Fprintln(w, rw)
+	}
 	rep := report.Report{
 		Format: report.Format, Trace: outputName(r.Output), Loop: report.Live, GSO: r.scheduler.GSO,
 		Seed: r.scheduler.Seed, Link: r.scheduler.Link, Runs: []*report.Run{r.Live.Run},

@@ -27,6 +27,7 @@ type replayOptions struct {
 	link     string
 	seed     uint64
 	gso      string
+	gsoAsked bool
 	speed    string
 	from, to time.Duration
 	limit    uint64
@@ -55,7 +56,7 @@ late the replay itself was; with -o the outcome is a trace that uq verify proves
   uq replay t.zst --live --compare --speed 0.5 --to 10s --timer spin --cpu 0,1`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o.trace = args[0]
+			o.trace, o.gsoAsked = args[0], cmd.Flags().Changed("gso")
 			if !o.live {
 				if err := refuse(cmd.Flags(), "needs --live", liveFlags); err != nil {
 					return err
@@ -191,8 +192,8 @@ func runReplay(ctx context.Context, s *streams, o *replayOptions) error {
 	rep := o.report(in.name)
 	rep.Link = report.LinkLine(l)
 	if o.live {
-		if err := replay.CheckLive(l); err != nil {
-			return usageErrorf("--link: %w", err)
+		if err := o.takeWhole(l, rep); err != nil {
+			return err
 		}
 		o.link = link.Pin(o.link, l)
 		rep.Mode, rep.Output = "live", o.liveOnly.output

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -15,6 +16,7 @@ import (
 	"github.com/uqtool/uq/record/thread"
 	"github.com/uqtool/uq/replay"
 	"github.com/uqtool/uq/replay/inject"
+	"github.com/uqtool/uq/sim/link"
 	"github.com/uqtool/uq/traces"
 )
 
@@ -143,6 +145,21 @@ func finishReplay(s *streams, o *replayOptions, rep *replayReport) error {
 	case rep.Interrupted:
 		return &exitError{exitInterrupted, errors.New("interrupted")}
 	}
+	return nil
+}
+
+// takeWhole splits super-packets where the link copies or corrupts what is on the
+// wire.
+func (o *replayOptions) takeWhole(l link.Link, rep *replayReport) error {
+	if !replay.Whole(l) || o.gso == "split" {
+		return nil
+	}
+	words := strings.Join(link.Rewrites(l), " and ")
+	if o.gsoAsked {
+		return usageErrorf("--gso whole does not go live with %s on the link, which happen to packets as they are on the wire: leave it out", words)
+	}
+	o.gso, o.sel.Split, rep.GSO = "split", true, "split"
+	rep.Notes = append(rep.Notes, fmt.Sprintf("%s on the link: super-packets are split (--gso split), and every byte of every packet is read", words))
 	return nil
 }
 

@@ -99,6 +99,9 @@ func writeVerify(s *streams, r verifyReport, asJSON bool) error {
 	fmt.Fprintf(w, "%s: %s, link %s, seed %d\n", printable(r.Trace, ""), printable(r.Scheduler.Qdisc, ""), printable(r.Scheduler.Link, ""), r.Scheduler.Seed)
 	fmt.Fprintf(w, "%d packets, %d decisions %s: %d delivered, %d marked, %d dropped; %d undecided at %v\n",
 		r.Packets, r.Decisions, what, r.Delivered, r.Marked, r.Dropped, r.Undecided, r.Horizon)
+	if r.Copies > 0 || r.Corrupted > 0 {
+		fmt.Fprintf(w, "%d copies made, %d packets corrupted\n", r.Copies, r.Corrupted)
+	}
 	if len(r.Losses) > 0 {
 		fmt.Fprintf(w, "lost in the live run: %s\n", lossWords(r.Losses))
 	}

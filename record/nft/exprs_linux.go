@@ -27,6 +27,9 @@ func (v variant) exprs(form queueForm) []expr.Any {
 	if v.discovery {
 		return discoveryExprs()
 	}
+	if v.excepted {
+		return append(matchMark(v.Except), &expr.Verdict{Kind: expr.VerdictAccept})
+	}
 	var e []expr.Any
 	if v.InDev != "" {
 		e = append(e, matchMeta(expr.MetaKeyIIFNAME, ifname(v.InDev))...)

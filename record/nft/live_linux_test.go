@@ -88,6 +88,8 @@ func TestLiveMatches(t *testing.T) {
 			{Rule{Hook: Input, Proto: pkt.ProtoUDP, InDev: "lo"}, 8},
 			{Rule{Hook: Output, Proto: pkt.ProtoUDP, Mark: 9}, 8},
 			{Rule{Hook: Output, Proto: pkt.ProtoUDP, Mark: 6}, 0},
+			{Rule{Hook: Output, Proto: pkt.ProtoUDP, Except: 9}, 0},
+			{Rule{Hook: Output, Proto: pkt.ProtoUDP, Except: 6}, 8},
 			{Rule{Hook: Output, Mark: 9}, 8}, // with the exemption of neighbour discovery
 		}
 		var rules []Rule

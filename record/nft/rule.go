@@ -58,6 +58,9 @@ type Rule struct {
 	Port          uint16       // either side; excludes SrcPort and DstPort
 	Src, Dst      netip.Prefix // of one family
 	Mark          uint32       // firewall mark: all of these bits
+	// Except lets packets with all bits of this mark pass beside the queue; 0 lets
+	// none.
+	Except uint32
 
 	// Queue is the NFQUEUE number, and Bypass lets packets pass while nobody
 	// listens there instead of dropping them.
@@ -130,8 +133,9 @@ func (r Rule) chain() string {
 type variant struct {
 	Rule
 	fam uint8 // 4, 6, or 0 where it does not matter
-	// discovery lets IPv6 neighbour discovery pass beside the queue.
-	discovery bool
+	// discovery lets IPv6 neighbour discovery pass beside the queue, and excepted
+	// what has the Except mark.
+	discovery, excepted bool
 }
 
 // variants lists what the kernel needs for r, in order.
@@ -140,6 +144,9 @@ func (r Rule) variants() []variant {
 		return []variant{{Rule: r, fam: 4}, {Rule: r, fam: 6}}
 	}
 	var out []variant
+	if r.Except != 0 {
+		out = append(out, variant{Rule: r, excepted: true})
+	}
 	if r.exemptDiscovery() {
 		out = append(out, variant{Rule: r, fam: 6, discovery: true})
 	}
@@ -191,6 +198,9 @@ func (v variant) String() string {
 	add := func(format string, a ...any) { w = append(w, fmt.Sprintf(format, a...)) }
 	if v.discovery {
 		return "icmpv6 type 133-137 accept"
+	}
+	if v.excepted {
+		return fmt.Sprintf("meta mark & %#x == %#x accept", v.Except, v.Except)
 	}
 	if v.InDev != "" {
 		add("iifname %q", v.InDev)

@@ -36,6 +36,8 @@ func TestRuleString(t *testing.T) {
 				`iifname "eth0" ip saddr 10.0.0.0/8 counter queue to 0`},
 		{Rule{Hook: Forward, Dst: netip.MustParsePrefix("fd00::/64"), Proto: pkt.ProtoICMPv6},
 			`hook forward priority 0: ip6 daddr fd00::/64 meta l4proto ipv6-icmp counter queue to 0`},
+		{Rule{Hook: Postrouting, Proto: pkt.ProtoUDP, Queue: 4, Except: 0x20},
+			`hook postrouting priority 0: meta mark & 0x20 == 0x20 accept; meta l4proto udp counter queue to 4`},
 		{Rule{Hook: Forward, Priority: 5, Mark: 1, SetCE: true},
 			`hook forward priority 5: meta mark & 0x1 == 0x1 ip ecn set ce; meta mark & 0x1 == 0x1 ip6 ecn set ce`},
 	} {

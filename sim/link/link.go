@@ -73,13 +73,13 @@ type Holder interface {
 }
 
 // Rewriter is implemented by links that do to packets what cannot be done by
-// somebody who only accepts or drops them.
+// somebody who only accepts or drops them, and sees their headers only.
 type Rewriter interface {
 	// Rewrites are the words for it: "corrupt", "duplicate". Empty for none.
 	Rewrites() []string
 }
 
-// Rewrites is what l does to packets that a live queue cannot do.
+// Rewrites is what l does to packets that needs all their bytes.
 func Rewrites(l Link) []string {
 	if r, ok := l.(Rewriter); ok {
 		return r.Rewrites()
