@@ -14,6 +14,7 @@ import (
 // simOptions are the flags of uq sim.
 type simOptions struct {
 	simulation
+	drawn  drawn
 	json   bool
 	events bool
 	list   bool
@@ -66,6 +67,7 @@ trace's header states is used.`,
 	f.BoolVar(&o.salvage, "salvage", false, "go on after damage in the middle of the trace")
 	f.BoolVar(&o.json, "json", false, "print the report, or with --events each event, as JSON on standard output")
 	f.BoolVar(&o.events, "events", false, "print every decision on standard output, the report on standard error")
+	o.drawn.flags(f)
 	return cmd
 }
 
@@ -75,6 +77,12 @@ func kindNames(ports egress.Maker) string { return strings.Join(ports.Qdiscs.Nam
 func runSim(ctx context.Context, s *streams, o simOptions) error {
 	if err := o.check(s.ports); err != nil {
 		return err
+	}
+	if err := o.drawn.check(); err != nil {
+		return err
+	}
+	if o.drawn.wanted() {
+		o.watch = append(o.watch, o.drawn.watch)
 	}
 	var out *eventOutput
 	if o.events {
@@ -90,6 +98,9 @@ func runSim(ctx context.Context, s *streams, o simOptions) error {
 	}
 	if err := writeReport(s, o, res.report); err != nil {
 		return fmt.Errorf("write report: %w", err)
+	}
+	if err := o.drawn.write(s, &o.simulation, res); err != nil {
+		return err
 	}
 	return res.complete(o.salvage)
 }
