@@ -64,3 +64,13 @@ func Truth(key string, b bool) tc.Field {
 	}
 	return tc.Field{Key: key, Value: b, Text: "no"}
 }
+
+// Explain implements Explainer: the scheduler's, and the packet held.
+func (h *Head) Explain(now pkt.Time, p *pkt.Packet) []Layer {
+	ls := Explain(h.Scheduler, now, p)
+	if h.held == nil {
+		return ls
+	}
+	held := Layer{Name: "peeked at", Fields: append(Backlog(1, int(h.held.Len)), Truth("is_it", h.held.ID == p.ID))}
+	return append([]Layer{held}, ls...)
+}

@@ -27,5 +27,5 @@ func (q *Qdisc) Explain(now pkt.Time, p *pkt.Packet) []sched.Layer {
 		class.Fields = append(class.Fields, sched.Number("deficit_bytes", c.deficit), sched.Number("queues_before", before))
 	}
 	class.Fields = append(class.Fields, sched.Number("quantum_bytes", q.quantum))
-	return append(append(ls, class), sched.Explain(c.child.Scheduler, now, p)...)
+	return append(append(ls, class), c.child.Explain(now, p)...)
 }

@@ -15,8 +15,8 @@ func (q *Qdisc) Explain(now pkt.Time, p *pkt.Packet) []sched.Layer {
 	t := q.queueOf(p)
 	fl := &q.flows[uint64(p.Flow.Hash)*uint64(q.nflows)>>32]
 	name := fmt.Sprintf("queue %d", fl.Index)
-	if fl.owner != nil && fl.owner != t {
-		fl, name = &q.flows[q.nflows+t.index], "default queue"
+	if other := &q.flows[q.nflows+t.index]; fl.owner != nil && fl.owner != t || other.has(p) {
+		fl, name = other, "default queue"
 	}
 	whole := append(sched.Backlog(q.packets, q.bytes),
 		sched.Number("limit_packets", q.limit), sched.Number("memory_bytes", q.memory), sched.Number("limit_memory_bytes", q.memoryLimit))
@@ -49,4 +49,14 @@ func (q *Qdisc) turnFields(t *txq) []tc.Field {
 		fields = append(fields, sched.Span("airtime_pending", t.acc.pending), sched.Truth("allowed_by_aql", q.allowed(t)))
 	}
 	return fields
+}
+
+// has says whether p is queued, in the flow that it shares with all that collide.
+func (f *flow) has(p *pkt.Packet) bool {
+	for at := f.q.Peek(); at != nil; at = at.Next {
+		if at.ID == p.ID {
+			return true
+		}
+	}
+	return false
 }

@@ -20,5 +20,5 @@ func (q *Qdisc) Explain(now pkt.Time, p *pkt.Packet) []sched.Layer {
 		{Name: q.Kind(), Fields: sched.Backlog(q.Backlog())},
 		{Name: fmt.Sprintf("band 1:%x", i+1), Fields: append(sched.Backlog(q.children[i].Backlog()), sched.Number("packets_in_bands_before", before))},
 	}
-	return append(ls, sched.Explain(q.children[i].Scheduler, now, p)...)
+	return append(ls, q.children[i].Explain(now, p)...)
 }

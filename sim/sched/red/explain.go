@@ -11,7 +11,7 @@ var _ sched.Explainer = (*Qdisc)(nil)
 // Explain implements sched.Explainer.
 func (q *Qdisc) Explain(now pkt.Time, p *pkt.Packet) []sched.Layer {
 	l := sched.Layer{Name: q.Kind(), Law: "red", Fields: append(sched.Backlog(q.Backlog()), q.vars.Explain(&q.par)...)}
-	return append([]sched.Layer{l}, sched.Explain(q.child.Scheduler, now, p)...)
+	return append([]sched.Layer{l}, q.child.Explain(now, p)...)
 }
 
 // Explain lists the state of the control law.

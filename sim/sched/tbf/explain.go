@@ -27,5 +27,5 @@ func (q *Qdisc) Explain(now pkt.Time, p *pkt.Packet) []sched.Layer {
 		fields = append(fields, tc.Field{Key: "peak_tokens_bytes", Num: peak / perByte})
 	}
 	l := sched.Layer{Name: q.Kind(), Fields: append(fields, sched.Span("wait_for_tokens", time.Duration(wait)))}
-	return append([]sched.Layer{l}, sched.Explain(q.child.Scheduler, now, p)...)
+	return append([]sched.Layer{l}, q.child.Explain(now, p)...)
 }

@@ -1,0 +1,28 @@
+// Package explain says why a packet of a run was dropped, marked or late.
+//
+//	trace ──► Observer.Source ──► port ──► Observer.Event, .opportunity
+//	              │                                │
+//	              └── steps the port, asks its     └──► who was ahead, who went
+//	                  scheduler before each step        first, what the link did
+//
+// An [Observer] is a Sink, and a Source around the run's own: from the arrival of
+// a packet it explains until the decision about it, it lets the port act one
+// instant at a time and asks the scheduler for its state between ([sched.Explain]).
+// The port does what it would have done in one go. A [Finder] names the packets
+// worth explaining in a pass before.
+//
+// # Where the time went
+//
+// A packet's time from its arrival until it left for good is divided without rest:
+//
+//	behind its flow   the link sent packets of its own flow
+//	behind others     the link sent other packets
+//	link withheld     the link was busy without a packet: it contended, or waited
+//	                  for its next opportunity
+//	scheduler waited  the link was free, and the scheduler let nothing go
+//	transmission      its own opportunity, with the packets it shared it with
+//	beyond            propagation, and whatever else came after the opportunity
+//
+// An opportunity that took several packets is divided among them by their bytes,
+// also where one of them was lost at no cost of airtime.
+package explain

@@ -1,0 +1,81 @@
+package explain
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/uqtool/uq/sim/egress"
+	"github.com/uqtool/uq/sim/pkt"
+)
+
+// standing is a queue that stands: every 2 ms a packet of 1000 bytes for a wire
+// that takes 4 ms for each (2 Mbit/s), of flow 1, and every tenth of flow 2.
+func standing(n int, ds uint8) (ps []pkt.Packet) {
+	for i := range n {
+		flow := testFlow(1)
+		if i%10 == 9 {
+			flow = testFlow(2)
+		}
+		ps = append(ps, packet(pkt.Time(i)*2*ms, flow, 1000, ds))
+	}
+	return ps
+}
+
+// TestWords holds what people read to golden files, small enough to judge by
+// hand.
+func TestWords(t *testing.T) {
+	for _, c := range []struct {
+		name, qdisc, link string
+		ps                []pkt.Packet
+		id                func(*Finder) (uint64, bool)
+	}{
+		{"tail_drop", "pfifo limit 3", "rate 2mbit delay 1ms", standing(120, 0), (*Finder).FirstDrop},
+		{"codel_drop", "codel", "rate 2mbit delay 1ms", standing(120, 0), (*Finder).FirstDrop},
+		{"codel_mark", "codel ecn", "rate 2mbit delay 1ms", standing(120, 2), (*Finder).FirstMark},
+		{"fq_codel_cut", "fq_codel limit 10", "rate 2mbit delay 1ms", standing(120, 0), (*Finder).FirstDrop},
+		{"cake_drop", "cake bandwidth 1mbit besteffort", "rate 2mbit", standing(120, 0), (*Finder).FirstDrop},
+		{"pie_drop", "pie", "rate 2mbit", standing(600, 0), (*Finder).FirstDrop},
+		{"red_drop", "red limit 60k min 5k max 15k avpkt 1000", "rate 2mbit", standing(120, 0), (*Finder).FirstDrop},
+		{"step_mark", "dualpi2", "rate 2mbit", standing(120, 1), (*Finder).FirstMark},
+		{"worst", "fq_codel", "rate 2mbit delay 1ms", standing(120, 0), func(f *Finder) (uint64, bool) { return f.Latest()[0], true }},
+		{"lost", "pfifo", "rate 2mbit delay 1ms loss 5%", standing(120, 0), (*Finder).FirstDrop},
+		{"too_long", "tbf rate 2mbit burst 900 limit 10k", "unlimited", standing(120, 0), (*Finder).FirstDrop},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			cfg := egress.Config{Qdisc: c.qdisc, Link: c.link, Seed: 1}
+			f := &Finder{Worst: 1}
+			plain(t, cfg, c.ps, f)
+			id, ok := c.id(f)
+			if !ok {
+				t.Fatal("nothing to explain")
+			}
+			xs, _ := observed(t, cfg, c.ps, id)
+			if err := accounts(xs[0]); err != nil {
+				t.Error(err)
+			}
+			var b bytes.Buffer
+			if err := xs[0].WriteWords(&b, Words{Flows: 5, Spans: 4}); err != nil {
+				t.Fatal(err)
+			}
+			golden(t, filepath.Join("testdata", c.name+".txt"), b.Bytes())
+		})
+	}
+}
+
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(name, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("%s differs: look, then write it anew with -update\n%s", name, got)
+	}
+}
