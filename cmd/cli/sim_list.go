@@ -70,7 +70,7 @@ func runSimList(s *streams, asJSON bool) error {
 	for _, k := range s.ports.Qdiscs {
 		list.Qdiscs = append(list.Qdiscs, listedQdisc(s.ports, k))
 	}
-	for _, k := range link.Kinds() {
+	for _, k := range append(s.ports.LinkKinds(), link.Impairments()...) {
 		l := listedKind{Name: k.Name, Summary: k.Summary, Usage: k.Usage}
 		for line := range strings.Lines(k.Options) {
 			l.Options = append(l.Options, strings.TrimSpace(line))

@@ -1,7 +1,10 @@
 package egress
 
 import (
+	"slices"
+
 	"github.com/uqtool/uq/sim/link"
+	"github.com/uqtool/uq/sim/link/builtin"
 	"github.com/uqtool/uq/sim/pkt"
 	"github.com/uqtool/uq/sim/sched"
 )
@@ -19,6 +22,8 @@ type Config struct {
 type Maker struct {
 	// Qdiscs are the schedulers to choose from.
 	Qdiscs sched.Kinds
+	// Links are the links to choose from; nil are the built-in ones.
+	Links link.Kinds
 	// ReadFile reads a file that a link's words name; nil allows none.
 	ReadFile func(name string) ([]byte, error)
 }
@@ -49,5 +54,13 @@ func (m Maker) CheckQdisc(spec string) error {
 
 // Link makes the link that c describes.
 func (m Maker) Link(c Config) (link.Link, error) {
-	return link.New(c.Link, link.Env{Seed: c.Seed, ReadFile: m.ReadFile})
+	return m.LinkKinds().New(c.Link, link.Env{Seed: c.Seed, ReadFile: m.ReadFile})
+}
+
+// LinkKinds lists the links to choose from. The list is the caller's.
+func (m Maker) LinkKinds() link.Kinds {
+	if m.Links == nil {
+		return builtin.Kinds()
+	}
+	return slices.Clone(m.Links)
 }

@@ -92,6 +92,9 @@ func (e *Env) read(l Link) error {
 // Pin returns the words of l with the digest of its file added, so that they
 // mean the same link for ever or none. spec are the words New made l of.
 func Pin(spec string, l Link) string {
+	if pinned, ok := pinForeign(spec, l); ok {
+		return pinned
+	}
 	if n, ok := l.(*Netem); ok {
 		l = n.wire
 	}

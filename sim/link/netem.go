@@ -215,11 +215,15 @@ func (n *Netem) Options() []tc.Field {
 
 // Holds implements Holder.
 func (n *Netem) Holds(smallest int) uint64 {
+	inside := uint64(0)
+	if f, ok := n.wire.(*foreign); ok {
+		inside = f.Holds(smallest)
+	}
 	b := &n.behind
 	if b.limit > 0 {
-		return uint64(b.limit)
+		return uint64(b.limit) + inside
 	}
-	return held(n.wire.peak(), smallest, b.delay.longest())
+	return held(n.wire.peak(), smallest, b.delay.longest()) + inside
 }
 
 // Rewrites implements Rewriter.

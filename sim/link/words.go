@@ -20,37 +20,6 @@ type Env struct {
 // Random is the random stream of a part of the link.
 func (e *Env) Random(part string) *random.Rand { return random.Stream(e.Seed, "link/"+part) }
 
-// Kind is an entry of the list of links.
-type Kind struct {
-	// Name is the word it begins with.
-	Name string
-	// Summary is one line of help.
-	Summary string
-	// Usage is the synopsis, Options a line for each word.
-	Usage, Options string
-}
-
-// Kinds lists the links in the order help shows them, and after them the
-// impairments that each may have.
-func Kinds() []Kind {
-	kinds := []Kind{
-		{Name: "rate", Summary: "a wire of a constant rate"},
-		{Name: "rate-file", Summary: "a wire whose rate changes as a file of TIME,RATE says"},
-		{Name: "schedule", Summary: "opportunities to send at the times of a mahimahi trace"},
-		{Name: "unlimited", Summary: "sends at once: the queue never builds"},
-	}
-	for i, first := range []string{"rate RATE", "rate-file FILE", "schedule FILE", "unlimited"} {
-		words := newWire(kinds[i].Name).words()
-		kinds[i].Usage = words[1:].Usage(first) + " [ IMPAIRMENTS ] [ front IMPAIRMENTS ]"
-		kinds[i].Options = words.Help()
-	}
-	var s stage
-	behind, front := s.options(), s.frontOptions()
-	return append(kinds,
-		Kind{"impairments", "what may happen to a packet behind any wire, as tc's netem has it", behind.Usage("LINK"), behind.Help()},
-		Kind{"front", "what may happen to it before the wire, without costing airtime", front.Usage("LINK ... front"), front.Help()})
-}
-
 // newWire makes the wire of a name, nil for none.
 func newWire(name string) wire {
 	switch name {
@@ -66,9 +35,6 @@ func newWire(name string) wire {
 	return nil
 }
 
-// maxWords bounds a link's words, in bytes.
-const maxWords = 16 << 10
-
 // New makes the link a fragment describes: a wire, what happens behind it in
 // netem's words, and after the word front what happens before it.
 //
@@ -79,12 +45,13 @@ const maxWords = 16 << 10
 //
 // A percentage is a 32-bit fraction, as netem has it. One after another is its
 // correlation with the packet before; mind what [Netem] says of it. The names
-// that tc prints in front of the values of loss models are
-// accepted.
-func New(spec string, env Env) (Link, error) {
-	if len(spec) > maxWords {
-		return nil, fmt.Errorf("link of %d bytes: want at most %d", len(spec), maxWords)
-	}
+// that tc prints in front of the values of loss models are accepted.
+//
+// Links of other packages are in the list that sim/link/builtin has.
+func New(spec string, env Env) (Link, error) { return Wires().New(spec, env) }
+
+// newWired makes a wire with what is around it.
+func newWired(spec string, env Env) (Link, error) {
 	n, err := parse(spec)
 	if err != nil {
 		return nil, err

@@ -248,6 +248,12 @@ type Help struct {
 // Error is the whole of it.
 func (h *Help) Error() string { return h.Usage + "\n" + strings.TrimRight(h.Options, "\n") }
 
+// Knows says whether w is one of the words.
+func (o Options) Knows(w string) bool {
+	opt, _ := o.find(w)
+	return opt != nil
+}
+
 func (o Options) find(w string) (opt *Option, no bool) {
 	for i := range o {
 		if o[i].name == w {

@@ -1,9 +1,221 @@
 package wifi
 
-import "github.com/uqtool/uq/sim/tc"
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/uqtool/uq/sim/link"
+	"github.com/uqtool/uq/sim/tc"
+)
 
 // Kind implements link.Link.
 func (m *Medium) Kind() string { return "wifi" }
 
-// Options implements link.Link.
+// Options implements link.Link. A medium that was not made of words has none.
 func (m *Medium) Options() []tc.Field { return nil }
+
+// Kind is the medium's entry in a list of links.
+func Kind() link.Kind {
+	c := newScenario()
+	var s member
+	globals, station := c.options(), s.options()
+	usage := strings.TrimPrefix(station.Usage(""), "Usage: ... ")
+	return link.Kind{
+		Name: "wifi", Summary: "an access point's 802.11 medium: contention, aggregates, retries, airtime",
+		Usage:   globals.Usage("wifi") + " sta ADDRESS" + usage + " [ sta ... ] [ IMPAIRMENTS ]",
+		Options: globals.Help() + "  sta ADDRESS[,ADDRESS]  a station: IPv4, IPv6 or PREFIX/LEN; what follows is its own\n" + station.Help(),
+		New:     fromWords,
+	}
+}
+
+// standards are what a cell, or a station, may be, with its channel's width.
+var standards = []struct {
+	name  string
+	phy   PHY
+	width int
+	bands string
+}{
+	{"a", OFDM, 20, "5ghz"}, {"b", DSSS, 20, "2.4ghz"}, {"g", OFDM, 20, "2.4ghz"},
+	{"ht20", HT, 20, "2.4ghz 5ghz"}, {"ht40", HT, 40, "2.4ghz 5ghz"},
+	{"vht20", VHT, 20, "5ghz"}, {"vht40", VHT, 40, "5ghz"}, {"vht80", VHT, 80, "5ghz"}, {"vht160", VHT, 160, "5ghz"},
+	{"he20", HE, 20, "2.4ghz 5ghz"}, {"he40", HE, 40, "2.4ghz 5ghz"}, {"he80", HE, 80, "5ghz"}, {"he160", HE, 160, "5ghz"},
+}
+
+// aliases are the standards' names in the letters of IEEE 802.11.
+var aliases = map[string]string{"n": "ht20", "ac": "vht80", "ax": "he80"}
+
+func standardNames() (names []string) {
+	for _, s := range standards {
+		names = append(names, s.name)
+	}
+	return names
+}
+
+// word is an option of one value that is printed without its name.
+func word(name, arg, help string, set func(string) error, text func() string) tc.Option {
+	return tc.Values(name, arg, help, func(words []string) (int, error) {
+		if len(words) == 0 {
+			return 0, fmt.Errorf("want %s", arg)
+		}
+		return 1, set(words[0])
+	}, func() tc.Field {
+		return tc.Field{Key: name, Text: text(), Bare: true, Hidden: text() == ""}
+	})
+}
+
+// oneWord is a word out of a list.
+func oneWord(name, help string, v *string, list []string) tc.Option {
+	return word(name, strings.ToUpper(name), help, func(s string) error {
+		if a, ok := aliases[s]; ok {
+			s = a
+		}
+		if !slices.Contains(list, s) {
+			hint := ""
+			if n := tc.Nearest(s, list); n != "" {
+				hint = fmt.Sprintf("did you mean %q? ", n)
+			}
+			return fmt.Errorf("%q: %sknown are %s", s, hint, strings.Join(list, ", "))
+		}
+		*v = s
+		return nil
+	}, func() string { return *v })
+}
+
+var bands = []string{"2.4ghz", "5ghz"}
+
+// options are the cell's own words.
+func (c *scenario) options() tc.Options {
+	d := DefaultConfig()
+	k := &c.conf
+	return tc.Options{
+		oneWord("standard", strings.Join(standardNames(), ", ")+"; or n, ac, ax (ht20)", &c.standard, standardNames()),
+		oneWord("band", "2.4ghz or 5ghz (as the standard has it, else 5ghz)", &c.band, bands),
+		tc.Values("basic", "RATE", "rate of group-addressed frames (6mbit; b and g: 1mbit)", readRate(&c.basic), func() tc.Field {
+			return tc.Field{Key: "basic", Num: int64(c.basic), Text: rateText(c.basic), Hidden: c.basic == 0}
+		}),
+		tc.Size("rtscts", &k.RTS, 1, 1<<20, "RTS and CTS before frames longer than so many bytes (never)").HiddenIf(func() bool { return k.RTS == 0 }),
+		link.Span("ampdu_time", &k.Longest, 5484*time.Microsecond, "the longest an aggregate may take (4ms)").HiddenIf(func() bool { return k.Longest == d.Longest }),
+		tc.Count("hw_queue", &k.Hardware, 1, 64, "", "aggregates ready in hardware for each category, the one on the air included (2)").HiddenIf(func() bool { return k.Hardware == d.Hardware }),
+		tc.Packets("driver_queue", &k.Driver, 1, 1<<20, "packets the driver holds below a qdisc that knows no stations (128)").HiddenIf(func() bool { return k.Driver == d.Driver }),
+		tc.Count("retries", &k.Retries, 0, 255, "", "how often a frame is sent again (7)").HiddenIf(func() bool { return k.Retries == d.Retries }),
+	}
+}
+
+// options are a station's words.
+func (s *member) options() tc.Options {
+	return tc.Options{
+		oneWord("standard", "the station's, if not the cell's", &s.standard, standardNames()),
+		word("mcs", "NUMBER", "mcs0 to mcs31 (ht), mcs9 (vht), mcs11 (he)", readNumber(&s.mcs, 0, 31), func() string { return numbered("mcs", s.mcs, -1) }),
+		word("nss", "NUMBER", "spatial streams of vht and he, nss1 to nss8 (1)", readNumber(&s.nss, 1, 8), func() string { return numbered("nss", s.nss, 0) }),
+		word("gi", "NS", "guard interval: sgi or lgi, for he gi800, gi1600 or gi3200 (800)", readNumber(&s.gi, 400, 3200), s.guard),
+		tc.Values("rate", "RATE", "a rate of a, b or g: 1mbit to 54mbit", readRate(&s.kbps), func() tc.Field {
+			return tc.Field{Key: "rate", Num: int64(s.kbps), Text: rateText(s.kbps), Bare: true, Hidden: s.kbps == 0}
+		}),
+		tc.Count("weight", &s.Weight, 0, 65535, "", "airtime in us that it has in a round of all (the qdisc's)").HiddenIf(func() bool { return s.Weight == 0 }),
+		link.Percent("error", &s.Error, "share of its frames that are not received (0%)"),
+	}
+}
+
+// guard prints a guard interval that is not the standard's usual one.
+func (s *member) guard() string {
+	switch s.gi {
+	case 400:
+		return "sgi"
+	case 1600, 3200:
+		return numbered("gi", s.gi, 0)
+	}
+	return ""
+}
+
+func numbered(name string, n, none int) string {
+	if n == none {
+		return ""
+	}
+	return name + strconv.Itoa(n)
+}
+
+func readNumber(v *int, low, high int) func(string) error {
+	return func(s string) error {
+		n, err := strconv.Atoi(s)
+		if err != nil || n < low || n > high {
+			return fmt.Errorf("want %d to %d", low, high)
+		}
+		*v = n
+		return nil
+	}
+}
+
+// readRate reads a rate in kbit/s.
+func readRate(kbps *int) func([]string) (int, error) {
+	return func(words []string) (int, error) {
+		if len(words) == 0 {
+			return 0, fmt.Errorf("want a RATE, for example 6mbit")
+		}
+		bps, err := tc.ParseRate(words[0])
+		if err == nil && legacy(int(min(bps/1000, 1<<30))) == nil {
+			err = fmt.Errorf("want one of 1mbit 2mbit 5.5mbit 11mbit, or 6mbit 9mbit 12mbit 18mbit 24mbit 36mbit 48mbit 54mbit")
+		}
+		*kbps = int(min(bps/1000, 1<<30))
+		return 1, err
+	}
+}
+
+// legacy is the mode of a rate without aggregates, nil for none.
+func legacy(kbps int) *Mode {
+	for _, phy := range []PHY{DSSS, OFDM} {
+		m := Mode{PHY: phy, Width: 20, Kbps: kbps}
+		if m.Validate() == nil {
+			return &m
+		}
+	}
+	return nil
+}
+
+func rateText(kbps int) string {
+	if kbps%1000 == 0 {
+		return strconv.Itoa(kbps/1000) + "mbit"
+	}
+	return fmt.Sprintf("%d.%dmbit", kbps/1000, kbps%1000/100)
+}
+
+// spell writes short words out: ht20 is "standard ht20", mcs15 "mcs 15", sgi "gi
+// 400", 6mbit "rate 6mbit".
+func spell(words []string) (out []string) {
+	for i, w := range words {
+		value := i > 0 && slices.Contains([]string{"standard", "band", "basic", "rate", "mcs", "nss", "gi"}, words[i-1])
+		name, number := splitNumber(w)
+		switch {
+		case value:
+			out = append(out, w)
+		case aliases[w] != "" || slices.Contains(standardNames(), w):
+			out = append(out, "standard", w)
+		case slices.Contains(bands, w):
+			out = append(out, "band", w)
+		case number != "" && slices.Contains([]string{"mcs", "nss", "gi"}, name):
+			out = append(out, name, number)
+		case w == "sgi":
+			out = append(out, "gi", "400")
+		case w == "lgi":
+			out = append(out, "gi", "800")
+		case strings.HasSuffix(w, "bit") && isRate(w):
+			out = append(out, "rate", w)
+		default:
+			out = append(out, w)
+		}
+	}
+	return out
+}
+
+func isRate(w string) bool {
+	_, err := tc.ParseRate(w)
+	return err == nil
+}
+
+// splitNumber takes the digits off the end of a word.
+func splitNumber(w string) (name, number string) {
+	name = strings.TrimRight(w, "0123456789")
+	return name, w[len(name):]
+}

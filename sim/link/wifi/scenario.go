@@ -1,0 +1,207 @@
+package wifi
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/uqtool/uq/sim/link"
+	"github.com/uqtool/uq/sim/tc"
+)
+
+// Cell is a Medium that was described in words.
+type Cell struct {
+	*Medium
+	words scenario
+}
+
+// scenario is what the words say.
+type scenario struct {
+	standard, band string
+	basic          int // kbit/s, 0 is the band's
+	conf           Config
+	stations       []member
+}
+
+// member is what the words say of a station.
+type member struct {
+	Station
+	addresses string
+	standard  string
+	mcs       int // -1 is none
+	nss, gi   int // 0 is the usual one
+	kbps      int // 0 is none
+}
+
+// maxStations bounds a cell.
+const maxStations = 512
+
+func newScenario() scenario { return scenario{conf: DefaultConfig()} }
+
+// fromWords makes the cell that a line describes.
+//
+//	wifi ht20 5ghz sta 10.0.0.2 mcs15 sgi sta 10.0.0.3 mcs0
+//
+// What stands before the first sta is the cell's, what follows a station's
+// address is that station's, and what of netem stands at the end happens behind
+// the medium.
+func fromWords(line string, env link.Env) (link.Link, error) {
+	words := strings.Fields(line)[1:]
+	behind := len(words)
+	if i := slices.IndexFunc(words, link.IsImpairment); i >= 0 {
+		behind = i
+	}
+	c := newScenario()
+	if err := c.parse(words[:behind]); err != nil {
+		return nil, err
+	}
+	return link.Behind(&Cell{Medium: New(c.conf, env), words: c}, words[behind:], env)
+}
+
+// parse reads the words and makes the configuration of them.
+func (c *scenario) parse(words []string) error {
+	own, rest := cut(words)
+	if err := c.options().Parse("wifi", spell(own)); err != nil {
+		return err
+	}
+	if err := c.complete(); err != nil {
+		return fmt.Errorf("wifi: %w", err)
+	}
+	for len(rest) > 0 {
+		own, rest = cut(rest[1:])
+		if err := c.station(own); err != nil {
+			return err
+		}
+	}
+	switch n := len(c.stations); {
+	case n == 0:
+		return fmt.Errorf("wifi: no stations: add for example \"sta 10.0.0.2 mcs7\"")
+	case n > maxStations:
+		return fmt.Errorf("wifi: %d stations: want at most %d", n, maxStations)
+	}
+	return nil
+}
+
+// cut splits words before the next sta.
+func cut(words []string) (own, rest []string) {
+	if i := slices.Index(words, "sta"); i >= 0 {
+		return words[:i], words[i:]
+	}
+	return words, nil
+}
+
+// complete sets what the words leave open.
+func (c *scenario) complete() error {
+	if c.standard == "" {
+		c.standard = "ht20"
+	}
+	s := standards[slices.Index(standardNames(), c.standard)]
+	if c.band == "" {
+		c.band = "5ghz"
+		if !strings.Contains(s.bands, c.band) {
+			c.band = s.bands
+		}
+	}
+	if !slices.Contains(strings.Fields(s.bands), c.band) {
+		return fmt.Errorf("%s is not at %s: write %s", s.name, c.band, strings.ReplaceAll(s.bands, " ", " or "))
+	}
+	c.conf.GHz2 = c.band == "2.4ghz"
+	switch {
+	case c.basic > 0:
+		c.conf.Basic = *legacy(c.basic)
+	case s.phy == DSSS:
+		c.conf.Basic = *legacy(1000)
+	}
+	if c.conf.Basic.PHY == DSSS && !c.conf.GHz2 {
+		return fmt.Errorf("basic %s is not at 5ghz: write 6mbit or more", rateText(c.basic))
+	}
+	return nil
+}
+
+// station adds the station that words describe: its address and its own.
+func (c *scenario) station(words []string) error {
+	if len(words) == 0 {
+		return fmt.Errorf("wifi: sta needs an address: write for example \"sta 10.0.0.2 mcs7\"")
+	}
+	s := member{addresses: words[0], mcs: -1}
+	if err := c.address(&s); err != nil {
+		return err
+	}
+	kind := "sta " + s.addresses
+	if err := s.options().Parse(kind, spell(words[1:])); err != nil {
+		return err
+	}
+	if err := s.setMode(c); err != nil {
+		return fmt.Errorf("%s: %w", kind, err)
+	}
+	c.stations = append(c.stations, s)
+	c.conf.Stations = append(c.conf.Stations, s.Station)
+	return nil
+}
+
+// address reads a station's.
+func (c *scenario) address(s *member) (err error) {
+	if s.Addr, err = netip.ParseAddr(s.addresses); err != nil || s.Addr.Zone() != "" {
+		return fmt.Errorf("sta: illegal %q: want an IPv4 or IPv6 address, for example 10.0.0.2", s.addresses)
+	}
+	s.addresses = s.Addr.String()
+	for i := range c.stations {
+		if c.stations[i].Addr == s.Addr {
+			return fmt.Errorf("sta %s is there twice", s.addresses)
+		}
+	}
+	return nil
+}
+
+// setMode makes the mode of the words.
+func (s *member) setMode(c *scenario) error {
+	if s.standard == c.standard {
+		s.standard = "" // as the cell
+	}
+	name := s.standard
+	if name == "" {
+		name = c.standard
+	}
+	k := standards[slices.Index(standardNames(), name)]
+	switch {
+	case s.kbps > 0 && s.mcs >= 0:
+		return fmt.Errorf("mcs%d and %s: write one of them", s.mcs, rateText(s.kbps))
+	case s.kbps > 0 && s.nss+s.gi > 0:
+		return fmt.Errorf("%s has no streams and no guard interval to choose: leave them out", rateText(s.kbps))
+	case s.kbps > 0:
+		s.Mode = *legacy(s.kbps)
+		if s.Mode.PHY == DSSS && !c.conf.GHz2 {
+			return fmt.Errorf("%s is not at 5ghz: write 6mbit or more", rateText(s.kbps))
+		}
+		return nil
+	case k.phy == DSSS || k.phy == OFDM:
+		return fmt.Errorf("no rate: write for example 11mbit (b) or 54mbit (a, g)")
+	case s.mcs < 0:
+		return fmt.Errorf("no rate: write for example mcs7")
+	case k.phy == HT && s.nss > 0:
+		return fmt.Errorf("nss%d: ht numbers streams in its mcs: mcs%d has %d", s.nss, s.mcs, s.mcs/8+1)
+	}
+	s.Mode = Mode{PHY: k.phy, Width: k.width, MCS: s.mcs, GI: 800}
+	if k.phy != HT {
+		s.Mode.Streams = max(s.nss, 1)
+	}
+	if s.gi > 0 {
+		s.Mode.GI = time.Duration(s.gi)
+	}
+	return s.Mode.Validate()
+}
+
+// Options implements link.Link.
+func (c *Cell) Options() []tc.Field {
+	fields := c.words.options().Fields()
+	for i := range c.words.stations {
+		s := &c.words.stations[i]
+		text := strings.TrimSpace(tc.Line(s.addresses, s.options().Fields()))
+		fields = append(fields, tc.Field{Key: "sta", Text: text})
+	}
+	return fields
+}
+
+var _ link.Cell = (*Cell)(nil)

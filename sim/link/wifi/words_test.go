@@ -1,0 +1,160 @@
+package wifi
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/uqtool/uq/sim/link"
+	"github.com/uqtool/uq/sim/pkt"
+)
+
+// made is the link of a line.
+func made(t *testing.T, line string) link.Link {
+	t.Helper()
+	l, err := fromWords(line, link.Env{Seed: 1})
+	if err != nil {
+		t.Fatalf("%s: %v", line, err)
+	}
+	return l
+}
+
+// TestPrints checks lines as they are printed, and that what is printed makes the
+// same.
+func TestPrints(t *testing.T) {
+	for line, want := range map[string]string{
+		"wifi ht20 5ghz sta 10.0.0.2 mcs15 sgi sta 10.0.0.3 mcs0":  "wifi ht20 5ghz sta 10.0.0.2 mcs15 sgi sta 10.0.0.3 mcs0",
+		"wifi sta 10.0.0.2 mcs 7":                                  "wifi ht20 5ghz sta 10.0.0.2 mcs7",
+		"wifi n 2.4ghz sta 10.0.0.2 mcs7 lgi":                      "wifi ht20 2.4ghz sta 10.0.0.2 mcs7",
+		"wifi standard ac band 5ghz sta fe80::1 nss2 gi 400 mcs9":  "wifi vht80 5ghz sta fe80::1 mcs9 nss2 sgi",
+		"wifi ax sta 10.0.0.2 mcs11 nss 1 gi3200":                  "wifi he80 5ghz sta 10.0.0.2 mcs11 nss1 gi3200",
+		"wifi g sta 10.0.0.2 54mbit sta 10.0.0.3 rate 5.5mbit":     "wifi g 2.4ghz sta 10.0.0.2 54mbit sta 10.0.0.3 5.5mbit",
+		"wifi b sta 10.0.0.2 11mbit":                               "wifi b 2.4ghz sta 10.0.0.2 11mbit",
+		"wifi ht40 basic 24mbit rtscts 2347 sta 10.0.0.2 mcs0":     "wifi ht40 5ghz basic 24mbit rtscts 2347b sta 10.0.0.2 mcs0",
+		"wifi ht40 ampdu_time 1ms hw_queue 1 sta 10.0.0.2 mcs0":    "wifi ht40 5ghz ampdu_time 1ms hw_queue 1 sta 10.0.0.2 mcs0",
+		"wifi driver_queue 1k retries 0 sta 10.0.0.2 mcs0":         "wifi ht20 5ghz driver_queue 1024p retries 0 sta 10.0.0.2 mcs0",
+		"wifi vht80 sta 10.0.0.2 ht40 mcs15 sta 10.0.0.3 6mbit":    "wifi vht80 5ghz sta 10.0.0.2 ht40 mcs15 sta 10.0.0.3 6mbit",
+		"wifi vht80 sta 10.0.0.2 vht80 mcs5 weight 512 error 12.5": "wifi vht80 5ghz sta 10.0.0.2 mcs5 weight 512 error 12.5%",
+		"wifi sta 10.0.0.2 mcs7 delay 5ms 1ms loss 1%":             "wifi ht20 5ghz sta 10.0.0.2 mcs7 delay 5ms 1ms loss 1%",
+	} {
+		if got := link.Line(made(t, line)); got != want {
+			t.Errorf("%s prints as\n%s, want\n%s", line, got, want)
+		}
+		if again := link.Line(made(t, want)); again != want {
+			t.Errorf("%s prints as\n%s", want, again)
+		}
+	}
+}
+
+// TestWordsMean checks what the words make of the cell.
+func TestWordsMean(t *testing.T) {
+	l := made(t, "wifi ht40 2.4ghz basic 11mbit rtscts 500 ampdu_time 2ms hw_queue 3 driver_queue 64 retries 4 "+
+		"sta 10.0.0.2 mcs15 sgi weight 300 error 50% sta fd00::3 he20 mcs11 nss2 gi1600 sta 10.0.0.4 9mbit")
+	c := l.(*Cell).conf
+	if !c.GHz2 || c.Basic.Kbps != 11000 || c.Basic.PHY != DSSS || c.RTS != 500 || c.Longest != 2*time.Millisecond || c.Hardware != 3 || c.Driver != 64 || c.Retries != 4 {
+		t.Errorf("cell %+v", c)
+	}
+	for i, want := range []string{"ht40 mcs15 sgi", "he20 mcs11 nss2 gi1600", "ofdm 9mbit"} {
+		if got := c.Stations[i].Mode.String(); got != want {
+			t.Errorf("station %d is %s, want %s", i, got, want)
+		}
+	}
+	if s := c.Stations[0]; s.Weight != 300 || s.Error != 1<<31 || s.Addr.String() != "10.0.0.2" {
+		t.Errorf("station %+v", s)
+	}
+}
+
+// TestWordErrors checks the wording: tc's, and the way out.
+func TestWordErrors(t *testing.T) {
+	for line, want := range map[string]string{
+		"wifi":                                                            `no stations: add for example "sta 10.0.0.2 mcs7"`,
+		"wifi ht20 sta":                                                   `sta needs an address`,
+		"wifi ht20 sta x mcs7":                                            `sta: illegal "x": want an IPv4 or IPv6 address`,
+		"wifi ht20 sta 10.0.0.2":                                          `sta 10.0.0.2: no rate: write for example mcs7`,
+		"wifi g sta 10.0.0.2":                                             `no rate: write for example 11mbit (b) or 54mbit (a, g)`,
+		"wifi g sta 10.0.0.2 mcs7":                                        `no rate`,
+		"wifi ht20 sta 10.0.0.2 mcs77":                                    `illegal "mcs": want 0 to 31`,
+		"wifi ht20 sta 10.0.0.2 mcd7":                                     `sta 10.0.0.2: What is "mcd7"?`,
+		"wifi ht20 sta 10.0.0.2 7mbit":                                    "want one of 1mbit 2mbit",
+		"wifi ht20 sta 10.0.0.2 1mbit":                                    "1mbit is not at 5ghz: write 6mbit or more",
+		"wifi ht20 basic 1mbit sta 10.0.0.2 mcs1":                         "basic 1mbit is not at 5ghz",
+		"wifi ht20 sta 10.0.0.2 mcs1 6mbit":                               "mcs1 and 6mbit: write one of them",
+		"wifi ht20 sta 10.0.0.2 6mbit sgi":                                "6mbit has no streams and no guard interval",
+		"wifi ht20 sta 10.0.0.2 mcs9 nss2":                                "ht numbers streams in its mcs: mcs9 has 2",
+		"wifi vht20 sta 10.0.0.2 mcs9":                                    "choose the next lower",
+		"wifi he20 sta 10.0.0.2 mcs9 sgi":                                 "guard interval in ns 400",
+		"wifi vht80 2.4ghz sta 10.0.0.2 mcs9":                             "vht80 is not at 2.4ghz: write 5ghz",
+		"wifi ht30 sta 10.0.0.2 mcs9":                                     `What is "ht30"?`,
+		"wifi standard ht30 sta 10.0.0.2 mcs9":                            `did you mean "ht20"?`,
+		"wifi sta 10.0.0.2 mcs9 sta 10.0.0.2 mcs1":                        "sta 10.0.0.2 is there twice",
+		"wifi sta 10.0.0.2 mcs9 rtscts 100":                               `What is "rtscts"?`,
+		"wifi sta 10.0.0.2 mcs9 front loss 1%":                            `"front" belongs to wires`,
+		"wifi sta 10.0.0.2 mcs9 reorder 1%":                               "reordering not possible without specifying some delay",
+		"wifi hw_queue 0 sta 10.0.0.2 mcs9":                               `illegal "hw_queue": want 1 to 64`,
+		"wifi sta 10.0.0.2 mcs9 delay 1ms mcs9":                           `wifi: What is "mcs9"?`,
+		"wifi sta 10.0.0.2 mcs9 error 101%":                               "want a percentage from 0% to 100%",
+		"wifi sta 10.0.0.2 mcs9" + strings.Repeat(" sta fe80::1 mcs1", 2): "sta fe80::1 is there twice",
+	} {
+		l, err := fromWords(line, link.Env{})
+		if err == nil {
+			t.Errorf("%s was accepted as %q", line, link.Line(l))
+		} else if !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v\nwant %q", line, err, want)
+		}
+	}
+}
+
+// TestBehind checks that a cell with impairments behind it is one still, and that
+// they happen.
+func TestBehind(t *testing.T) {
+	l := made(t, "wifi sta 10.0.0.2 mcs7 weight 99 sta 10.0.0.3 mcs7 delay 1s")
+	c, ok := l.(link.Cell)
+	if !ok || c.Stations() != 2 || c.Weight(0) != 99 || c.Airtime(1, 1514) == 0 {
+		t.Fatalf("%T is no cell", l)
+	}
+	if _, ok := link.Inner(l).(*Cell); !ok {
+		t.Errorf("inside is %T", link.Inner(l))
+	}
+	const answer = 16*us + 32*us // SIFS and a block acknowledgement at 24 Mbit/s
+	src := newSaturated(link.Inner(l).(*Cell).Medium, 1500)
+	at := &lastDelivery{}
+	if free, busy := l.Transmit(0, src, at); !busy || at.at != free.Add(time.Second-answer) {
+		t.Errorf("free at %v, delivered at %v", free, at.at)
+	}
+}
+
+// lastDelivery remembers when the last packet arrived.
+type lastDelivery struct{ at pkt.Time }
+
+func (l *lastDelivery) Deliver(at pkt.Time, _ *pkt.Packet)  { l.at = at }
+func (l *lastDelivery) Lose(pkt.Time, *pkt.Packet)          {}
+func (l *lastDelivery) Duplicate(p *pkt.Packet) *pkt.Packet { return p }
+
+// FuzzWords checks that what is accepted prints as something accepted that prints
+// the same, and that it carries packets alike.
+func FuzzWords(f *testing.F) {
+	for _, s := range []string{
+		"ht20 5ghz sta 10.0.0.2 mcs15 sgi sta 10.0.0.3 mcs0", "g basic 1mbit sta 10.0.0.2 5.5mbit error 1%", "ac rtscts 1k sta fe80::1 mcs9 nss3 delay 1ms",
+		"ax hw_queue 3 driver_queue 5p retries 1 ampdu_time 1us sta 10.0.0.2 n mcs 3 gi 400 weight 7 loss gemodel 1%", "help", "sta sta sta",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, words string) {
+		env := link.Env{Seed: 1}
+		l, err := fromWords("wifi "+words, env)
+		if err != nil {
+			return
+		}
+		again, err := fromWords(link.Line(l), env)
+		if err != nil || link.Line(again) != link.Line(l) {
+			t.Fatalf("%q prints as %q, then %v", words, link.Line(l), err)
+		}
+		for range 5 {
+			a, b := &lastDelivery{}, &lastDelivery{}
+			free, _ := l.Transmit(0, newSaturated(link.Inner(l).(*Cell).Medium, 1500), a)
+			if again, _ := again.Transmit(0, newSaturated(link.Inner(again).(*Cell).Medium, 1500), b); free != again || a.at != b.at {
+				t.Fatalf("%q and %q carry differently", words, link.Line(l))
+			}
+		}
+	})
+}
