@@ -25,7 +25,7 @@ func (s *Split) parts() []part {
 		{"link withheld", "the link was busy without a packet", s.LinkWithheld},
 		{"scheduler waited", "the scheduler held it back from a free link", s.SchedulerWaited},
 		{"transmission", "the link sent the packet itself", s.Transmission},
-		{"beyond", "it was on its way behind the link's opportunity", s.Beyond},
+		{"beyond", "it was on its way to the far end", s.Beyond},
 	}
 }
 
