@@ -89,14 +89,14 @@ func simulateFile(b *testing.B, path, qdisc string, packets uint64) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	ahead := traces.NewPrefetch(tr, true)
-	defer ahead.Close()
-	src, err := traces.NewSource(ahead, traces.SourceOptions{Seed: 1})
+	src, err := traces.NewSource(tr, traces.SourceOptions{Seed: 1})
 	if err != nil {
 		b.Fatal(err)
 	}
+	ahead := traces.NewPrefetch(src)
+	defer ahead.Close()
 	r := newRig(b, qdisc, "rate 50mbit", nil)
-	if n, err := sim.Run(src, r.port, r.pool); n != packets || err != nil {
+	if n, err := sim.Run(ahead, r.port, r.pool); n != packets || err != nil {
 		b.Fatalf("%d packets, %v", n, err)
 	}
 }

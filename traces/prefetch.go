@@ -1,85 +1,98 @@
 package traces
 
-import "io"
+import (
+	"io"
 
-// Prefetch reads ahead of its consumer: a goroutine of its own decodes the next
-// blocks while the last one is used, so that a simulation on one processor need
-// not wait for a decoder that can have another. It is a BlockReader for one
-// consumer.
+	"github.com/uqtool/uq/sim/pkt"
+)
+
+// Prefetch reads a Source ahead of its consumer: a goroutine of its own decodes
+// the trace and makes the next packets while the last ones are used, so that a
+// simulation on one processor need not wait for a decoder that can have another.
+// It gives what the Source would, to one consumer.
 type Prefetch struct {
-	r       BlockReader
-	headers bool
-	free    chan *Block
-	full    chan prefetched
-	stop    chan struct{}
-	err     error // sticky
+	src  *Source
+	free chan []pkt.Packet
+	full chan []pkt.Packet // closed when src.err says why there is no more
+	stop chan struct{}
+
+	batch []pkt.Packet
+	at    int // of the next packet in batch
+	err   error
+	ended bool
 }
 
-// prefetched is a block, or why there is none.
-type prefetched struct {
-	b   *Block
-	err error
-}
+const (
+	// prefetchBatches is how many batches there are: one in use, one that waits,
+	// one being made.
+	prefetchBatches = 3
+	// prefetchPackets is how many packets a batch holds at most.
+	prefetchPackets = DefaultBlockRecords
+)
 
-// prefetchBlocks is how many blocks are under way: one being decoded, one that
-// waits.
-const prefetchBlocks = 2
-
-// NewPrefetch starts to read r, which is the Prefetch's until it has ended: by
-// an error, io.EOF too, that NextBlock returned, or by Close. headersOnly is
-// what the blocks asked for will be.
-func NewPrefetch(r BlockReader, headersOnly bool) *Prefetch {
+// NewPrefetch starts to read src, which is the Prefetch's until Next has said
+// that there is no more. Close ends the reading earlier.
+func NewPrefetch(src *Source) *Prefetch {
 	p := &Prefetch{
-		r: r, headers: headersOnly,
-		free: make(chan *Block, prefetchBlocks), full: make(chan prefetched, prefetchBlocks), stop: make(chan struct{}),
+		src: src, stop: make(chan struct{}),
+		free: make(chan []pkt.Packet, prefetchBatches), full: make(chan []pkt.Packet, prefetchBatches),
 	}
-	for range prefetchBlocks {
-		p.free <- &Block{HeadersOnly: headersOnly}
+	for range prefetchBatches {
+		p.free <- make([]pkt.Packet, prefetchPackets)
 	}
 	go p.run()
 	return p
 }
 
-// Header describes the trace.
-func (p *Prefetch) Header() Header { return p.r.Header() }
-
-// run decodes until the trace or the consumer ends.
+// run makes packets until the trace or the consumer ends.
 func (p *Prefetch) run() {
+	defer close(p.full)
 	for {
 		select {
 		case <-p.stop:
 			return
 		case b := <-p.free:
-			err := p.r.NextBlock(b)
-			p.full <- prefetched{b, err} // has room for every block
-			if err != nil {
+			n := p.src.fill(b)
+			if n == 0 {
 				return
 			}
+			p.full <- b[:n] // has room for every batch
 		}
 	}
 }
 
-// NextBlock swaps the next block for what is in b.
-func (p *Prefetch) NextBlock(b *Block) error {
-	if p.err != nil {
-		return p.err
+// Next is Source.Next.
+func (p *Prefetch) Next(q *pkt.Packet) (ok bool, err error) {
+	if p.at == len(p.batch) && !p.turn() {
+		return false, p.err
 	}
-	next := <-p.full
-	if p.err = next.err; p.err != nil {
-		return p.err
+	*q = p.batch[p.at]
+	p.at++
+	return true, nil
+}
+
+// turn swaps the batch for the next one, if there is one.
+func (p *Prefetch) turn() (ok bool) {
+	if p.ended {
+		return false
 	}
-	*b, *next.b = *next.b, *b
-	next.b.HeadersOnly = p.headers
-	p.free <- next.b
-	return nil
+	if p.batch != nil {
+		p.free <- p.batch[:cap(p.batch)]
+	}
+	p.batch, p.at = <-p.full, 0
+	if p.batch == nil {
+		p.ended, p.err = true, p.src.end()
+	}
+	return !p.ended
 }
 
 // Close ends the reading where it did not end by itself, after the block under
 // way: it does not wait for that, which may take as long as a pipe is silent.
 // It may be called again.
 func (p *Prefetch) Close() {
-	if p.err == nil {
-		p.err = io.ErrClosedPipe
+	if !p.ended {
+		p.batch, p.at = nil, 0
+		p.ended, p.err = true, io.ErrClosedPipe
 		close(p.stop)
 	}
 }

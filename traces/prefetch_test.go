@@ -19,16 +19,16 @@ func prefetched(t *testing.T, file []byte) ([]pkt.Packet, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ahead := traces.NewPrefetch(r, true)
-	defer ahead.Close()
-	s, err := traces.NewSource(ahead, traces.SourceOptions{Seed: 1})
+	s, err := traces.NewSource(r, traces.SourceOptions{Seed: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
+	ahead := traces.NewPrefetch(s)
+	defer ahead.Close()
 	var ps []pkt.Packet
 	for {
 		var p pkt.Packet
-		ok, err := s.Next(&p)
+		ok, err := ahead.Next(&p)
 		if !ok {
 			return ps, err
 		}
@@ -63,18 +63,31 @@ func TestPrefetch(t *testing.T) {
 // TestPrefetchClose checks that one may stop in the middle, and that nothing
 // comes after.
 func TestPrefetchClose(t *testing.T) {
-	r, err := traces.NewReader(bytes.NewReader(makeTrace(t, makeRecords(t, synth.Mix, 50000), traces.WriterOptions{})))
-	if err != nil {
-		t.Fatal(err)
-	}
-	ahead := traces.NewPrefetch(r, true)
-	var b traces.Block
-	if err := ahead.NextBlock(&b); err != nil || b.Records() == 0 {
-		t.Fatalf("%d records, %v", b.Records(), err)
+	file := makeTrace(t, makeRecords(t, synth.Mix, 50000), traces.WriterOptions{})
+	ahead := traces.NewPrefetch(sourceOf(t, file, traces.SourceOptions{}))
+	var p pkt.Packet
+	if ok, err := ahead.Next(&p); err != nil || !ok {
+		t.Fatalf("%v, %v", ok, err)
 	}
 	ahead.Close()
 	ahead.Close()
-	if err := ahead.NextBlock(&b); !errors.Is(err, io.ErrClosedPipe) {
-		t.Errorf("after Close: %v", err)
+	if ok, err := ahead.Next(&p); ok || !errors.Is(err, io.ErrClosedPipe) {
+		t.Errorf("after Close: %v, %v", ok, err)
+	}
+}
+
+// TestPrefetchEnds checks that the end is told again to who asks again, after
+// Close, too.
+func TestPrefetchEnds(t *testing.T) {
+	ahead := traces.NewPrefetch(sourceOf(t, makeTrace(t, makeRecords(t, synth.Mix, 1), traces.WriterOptions{}), traces.SourceOptions{}))
+	var p pkt.Packet
+	if ok, err := ahead.Next(&p); err != nil || !ok {
+		t.Fatalf("%v, %v", ok, err)
+	}
+	for range 3 {
+		if ok, err := ahead.Next(&p); ok || err != nil {
+			t.Errorf("at the end: %v, %v", ok, err)
+		}
+		ahead.Close()
 	}
 }

@@ -56,8 +56,14 @@ type Source struct {
 	flows []*pkt.Flow
 
 	seg pkt.Splitter
-	err error
+	err error // why there is no more to fill with: sticky
+
+	some  []pkt.Packet // made together
+	given int          // how many of them Next has given
 }
+
+// somePackets is how many packets Next makes at once, at most.
+const somePackets = 64
 
 // NewSource returns a source of the packets that r has still to give.
 func NewSource(r BlockReader, opts SourceOptions) (*Source, error) {
@@ -93,42 +99,94 @@ func (s *Source) Flows() []*pkt.Flow { return s.flows }
 // Next fills p with the next packet. ok is false at the end; err is then the
 // *Damage of a trace that could not be read to its end.
 func (s *Source) Next(p *pkt.Packet) (ok bool, err error) {
-	if s.id >= s.opts.Limit {
-		return false, nil
-	}
-	if s.seg.Left() > 0 {
-		s.seg.Next(p)
-		p.ID = s.id
-		s.id++
-		return s.check(p)
-	}
-	i := s.at
-	if i >= len(s.block.Time) {
-		if i, err = s.load(); i < 0 {
-			return false, err
+	if s.given == len(s.some) {
+		s.some, s.given = grow(s.some, somePackets), 0
+		s.some = s.some[:s.fill(s.some)]
+		if len(s.some) == 0 {
+			return false, s.end()
 		}
 	}
-	b := &s.block
-	if b.Time[i] >= s.opts.To {
-		s.opts.Limit = s.id
-		return false, nil
+	*p = s.some[s.given]
+	s.given++
+	return true, nil
+}
+
+// end is what Next says when there is nothing to fill with.
+func (s *Source) end() error {
+	if s.err == io.EOF {
+		return nil
 	}
-	s.at = i + 1
-	flow := s.resolved[b.Flow[i]]
-	if flow == nil {
-		flow = s.resolve(b.Flow[i])
+	return s.err
+}
+
+// fill makes the next packets and returns how many: none only if s.err says why.
+// It reads a block only if it has made none, so that whoever gives the blocks is
+// not asked for one before it must be.
+func (s *Source) fill(ps []pkt.Packet) (n int) {
+	for n < len(ps) && s.err == nil {
+		switch {
+		case s.id >= s.opts.Limit:
+			s.err = io.EOF
+		case s.seg.Left() > 0:
+			p := &ps[n]
+			s.seg.Next(p)
+			if s.err = s.check(p); s.err == nil {
+				p.ID = s.id
+				s.id++
+				n++
+			}
+		case s.at < len(s.block.Time):
+			n += s.convert(ps[n:])
+		case n > 0:
+			return n
+		default:
+			s.load()
+		}
 	}
-	p.ID = s.id
-	s.id++
-	p.Arrival = b.Time[i]
-	p.Flow = flow
-	p.L3Len, p.Segs, p.HdrLen = b.Len[i], b.Segs[i], b.HdrLen[i]
-	p.DSField = b.DSField[i]
-	p.TCPFlags, p.Seq, p.Ack = 0, 0, 0
-	if flow.Proto == pkt.ProtoTCP {
-		p.TCPFlags, p.Seq, p.Ack = b.L4Flags[i], b.Seq[i], b.Ack[i]
+	return n
+}
+
+// convert makes packets of the block's next records, until one ends the source or
+// is split, and returns how many.
+func (s *Source) convert(ps []pkt.Packet) int {
+	b, at := &s.block, s.at
+	ps = ps[:min(uint64(len(ps)), uint64(len(b.Time)-at), s.opts.Limit-s.id)]
+	n := len(ps)
+	times, flows, lens, segs, hdrs := b.Time[at:][:n], b.Flow[at:][:n], b.Len[at:][:n], b.Segs[at:][:n], b.HdrLen[at:][:n]
+	ds, flags, seqs, acks := b.DSField[at:][:n], b.L4Flags[at:][:n], b.Seq[at:][:n], b.Ack[at:][:n]
+	for i := range ps {
+		if times[i] >= s.opts.To {
+			s.err = io.EOF
+			return i
+		}
+		flow := s.resolved[flows[i]]
+		if flow == nil {
+			flow = s.resolve(flows[i])
+		}
+		p := &ps[i]
+		p.ID, p.Arrival, p.Flow = s.id, times[i], flow
+		p.L3Len, p.Segs, p.HdrLen, p.DSField = lens[i], segs[i], hdrs[i], ds[i]
+		p.TCPFlags, p.Seq, p.Ack = 0, 0, 0
+		if flow.Proto == pkt.ProtoTCP {
+			p.TCPFlags, p.Seq, p.Ack = flags[i], seqs[i], acks[i]
+		}
+		p.Len = p.L3Len + s.link
+		s.at++
+		s.id++
+		if p.Segs > 1 || p.Len == 0 {
+			if s.err = s.odd(p); s.err != nil {
+				return i
+			}
+			if s.seg.Left() > 0 {
+				return i + 1
+			}
+		}
 	}
-	p.Len = p.L3Len + s.link
+	return n
+}
+
+// odd completes a packet of several segments, and refuses what is no packet.
+func (s *Source) odd(p *pkt.Packet) error {
 	if p.Segs > 1 {
 		return s.super(p)
 	}
@@ -137,24 +195,24 @@ func (s *Source) Next(p *pkt.Packet) (ok bool, err error) {
 
 // check refuses a packet that would take no time on any link and no room in any
 // queue.
-func (s *Source) check(p *pkt.Packet) (bool, error) {
+func (s *Source) check(p *pkt.Packet) error {
 	if p.Len == 0 {
-		return false, s.unusable("len is 0, and so is the link-layer header: a packet has a length")
+		return s.unusable("len is 0, and so is the link-layer header: a packet has a length")
 	}
-	return true, nil
+	return nil
 }
 
-// unusable is the error of the record given last.
+// unusable is the error of the record made last.
 func (s *Source) unusable(why string) error {
 	return fmt.Errorf("record %d: %w: %s", s.block.First+uint64(s.at-1), ErrUnusable, why)
 }
 
 // super completes a super-packet: its accounted length, or its segments.
-func (s *Source) super(p *pkt.Packet) (bool, error) {
+func (s *Source) super(p *pkt.Packet) error {
 	n := uint64(p.Segs)
 	all := uint64(p.L3Len) + (n-1)*uint64(p.HdrLen) + n*uint64(s.link)
 	if all > math.MaxInt32 {
-		return false, s.unusable(fmt.Sprintf("its %d segments account for %d bytes, which no queue can hold", n, all))
+		return s.unusable(fmt.Sprintf("its %d segments account for %d bytes, which no queue can hold", n, all))
 	}
 	p.Len = uint32(all)
 	if s.opts.Split {
@@ -164,9 +222,9 @@ func (s *Source) super(p *pkt.Packet) (bool, error) {
 	return s.check(p)
 }
 
-// load reads the next block with a record in the time bounds, and returns the
-// index of that record or -1.
-func (s *Source) load() (int, error) {
+// load reads the next block with a record in the time bounds, and goes to that
+// record. s.err says why there is none.
+func (s *Source) load() {
 	for s.err == nil {
 		if s.err = s.r.NextBlock(&s.block); s.err != nil {
 			break
@@ -179,7 +237,8 @@ func (s *Source) load() (int, error) {
 		}
 		for i, t := range s.block.Time {
 			if t >= s.opts.From && t >= 0 {
-				return i, nil
+				s.at = i
+				return
 			}
 			if t < 0 && s.opts.From <= 0 {
 				s.err = fmt.Errorf("record %d: %w: its time %s is before the trace's time zero, where a simulation begins",
@@ -189,10 +248,7 @@ func (s *Source) load() (int, error) {
 		}
 	}
 	s.block.resize(0)
-	if s.err == io.EOF {
-		return -1, nil
-	}
-	return -1, s.err
+	s.at = 0
 }
 
 func longest(lengths []uint32) uint32 {

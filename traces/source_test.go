@@ -249,6 +249,62 @@ func TestSourceRefuses(t *testing.T) {
 	}
 }
 
+// A record that cannot be simulated ends the packets where it stands, whole or
+// split, and what comes after it is not given.
+func TestSourceStopsAtTheFirst(t *testing.T) {
+	rs := makeRecords(t, synth.CBR, 5)
+	rs[2].Len, rs[2].HdrLen = 0, 0
+	none := 0
+	for _, split := range []bool{false, true} {
+		s := sourceOf(t, makeTrace(t, rs, traces.WriterOptions{}), traces.SourceOptions{LinkHeader: &none, Split: split})
+		var p pkt.Packet
+		for want := range uint64(2) {
+			if ok, err := s.Next(&p); !ok || err != nil || p.ID != want {
+				t.Fatalf("packet %d: %v, %v", p.ID, ok, err)
+			}
+		}
+		for range 2 {
+			if ok, err := s.Next(&p); ok || !errors.Is(err, traces.ErrUnusable) || !strings.Contains(err.Error(), "record 2") {
+				t.Errorf("split %v: %v, %v", split, ok, err)
+			}
+		}
+	}
+}
+
+// asked is a BlockReader that counts what it is asked for.
+type asked struct {
+	traces.BlockReader
+	blocks int
+}
+
+func (a *asked) NextBlock(b *traces.Block) error {
+	a.blocks++
+	return a.BlockReader.NextBlock(b)
+}
+
+// A block is read when its first packet is wanted, not before: who gives the
+// blocks may still be settling the last one.
+func TestSourceIsLazy(t *testing.T) {
+	r, err := traces.NewReader(bytes.NewReader(makeTrace(t, makeRecords(t, synth.Mix, 1000), traces.WriterOptions{BlockRecords: 100})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &asked{BlockReader: r}
+	s, err := traces.NewSource(a, traces.SourceOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var p pkt.Packet
+	for i := range 1000 {
+		if ok, err := s.Next(&p); !ok || err != nil {
+			t.Fatal(ok, err)
+		}
+		if a.blocks != i/100+1 {
+			t.Fatalf("%d blocks read for packet %d", a.blocks, i)
+		}
+	}
+}
+
 // A salvaging Reader feeds a simulation: the packets of every whole block, in
 // order, then the damage.
 func TestSourceOfSalvage(t *testing.T) {

@@ -149,18 +149,18 @@ func (c *simulation) simulate(ctx context.Context, s *streams, in *input, tr *op
 		defer status.clear()
 		tr.onRead = status.add
 	}
-	ahead := traces.NewPrefetch(tr.Reader, true)
-	defer ahead.Close()
-	src, err := traces.NewSource(ahead, traces.SourceOptions{Seed: c.seed, Split: c.gso == gsoSplit})
+	src, err := traces.NewSource(tr.Reader, traces.SourceOptions{Seed: c.seed, Split: c.gso == gsoSplit})
 	if err != nil {
 		return nil, usageErrorf("%s: %w", in.name, err)
 	}
+	ahead := traces.NewPrefetch(src)
+	defer ahead.Close()
 	lanes, collectors, err := c.lanes(s.ports, tr.Header())
 	if err != nil {
 		return nil, err
 	}
 	res := &simulated{header: tr.Header(), name: in.name}
-	_, err = sim.RunAll(&interruptible{ctx: ctx, src: src}, lanes)
+	_, err = sim.RunAll(&interruptible{ctx: ctx, src: ahead}, lanes)
 	if err != nil && !errors.As(err, &res.damage) {
 		return nil, fmt.Errorf("%s: %w", in.name, err)
 	}
