@@ -15,8 +15,9 @@ import (
 // xor flow hash<<32; kind | reason<<8 | DS field<<16 | length<<32. Each is a
 // little-endian 64-bit word.
 type Digest struct {
-	h   *xxhash.Digest
-	buf []byte
+	h   xxhash.Digest
+	n   uint // bytes in buf
+	buf [digestBuffer]byte
 }
 
 const (
@@ -26,26 +27,28 @@ const (
 
 // NewDigest returns an empty digest.
 func NewDigest() *Digest {
-	return &Digest{h: xxhash.New(), buf: make([]byte, 0, digestBuffer)}
+	d := &Digest{}
+	d.h.Reset()
+	return d
 }
 
 // Event implements Sink.
 func (d *Digest) Event(e Event) {
-	if len(d.buf) == digestBuffer {
+	n := d.n
+	if n > digestBuffer-digestRecord {
 		d.flush()
+		n = 0
 	}
-	n := len(d.buf)
-	d.buf = d.buf[:n+digestRecord]
-	r := d.buf[n:]
-	binary.LittleEndian.PutUint64(r, uint64(e.Time))
-	p := e.Packet
+	d.n = n + digestRecord
+	r, p := d.buf[n:n+digestRecord], e.Packet
+	binary.LittleEndian.PutUint64(r[0:], uint64(e.Time))
 	binary.LittleEndian.PutUint64(r[8:], p.ID^uint64(p.Flow.Hash)<<32)
 	binary.LittleEndian.PutUint64(r[16:], uint64(e.Kind)|uint64(e.Reason)<<8|uint64(p.DSField)<<16|uint64(p.Len)<<32)
 }
 
 func (d *Digest) flush() {
-	_, _ = d.h.Write(d.buf) // xxhash never fails
-	d.buf = d.buf[:0]
+	_, _ = d.h.Write(d.buf[:d.n]) // xxhash never fails
+	d.n = 0
 }
 
 // Sum64 is the digest so far.
