@@ -9,6 +9,8 @@ import "github.com/uqtool/uq/sim/pkt"
 // appended to it; what overtakes them goes into a heap. The first to arrive is
 // the first of either.
 type flight struct {
+	next pkt.Time // arrival of the first; pkt.Never if there is none
+
 	ring []inFlight // length a power of two
 	head int
 	n    int
@@ -33,15 +35,7 @@ func (e *inFlight) before(f *inFlight) bool {
 
 func (f *flight) at(i int) *inFlight { return &f.ring[(f.head+i)&(len(f.ring)-1)] }
 
-func (f *flight) first() (pkt.Time, bool) {
-	if len(f.heap) > 0 {
-		return f.least().at, true
-	}
-	if f.n == 0 {
-		return pkt.Never, false
-	}
-	return f.ring[f.head].at, true
-}
+func newFlight() flight { return flight{next: pkt.Never} }
 
 // least is the first to arrive while the heap has any.
 func (f *flight) least() *inFlight {
@@ -55,6 +49,7 @@ func (f *flight) least() *inFlight {
 func (f *flight) push(at pkt.Time, p *pkt.Packet, lost uint64) {
 	f.departed += 2
 	e := inFlight{at: at, seq: f.departed | lost, p: p}
+	f.next = min(f.next, at)
 	if f.n > 0 && at < f.at(f.n-1).at {
 		f.up(e)
 		return
@@ -66,20 +61,40 @@ func (f *flight) push(at pkt.Time, p *pkt.Packet, lost uint64) {
 	f.n++
 }
 
-// pop takes the first to arrive out while the heap is empty.
-func (f *flight) pop() inFlight {
+// pop takes the first to arrive out.
+func (f *flight) pop() (e inFlight) {
+	if len(f.heap) > 0 {
+		return f.popLeast()
+	}
+	e, f.next = f.shift(), pkt.Never
+	if f.n > 0 {
+		f.next = f.ring[f.head].at
+	}
+	return e
+}
+
+// popLeast is pop while the heap has any.
+func (f *flight) popLeast() (e inFlight) {
+	if f.least() == &f.heap[0] {
+		e = f.down()
+	} else {
+		e = f.shift()
+	}
+	f.next = pkt.Never
+	if len(f.heap) > 0 {
+		f.next = f.least().at
+	} else if f.n > 0 {
+		f.next = f.ring[f.head].at
+	}
+	return e
+}
+
+// shift takes the first of the ring out.
+func (f *flight) shift() inFlight {
 	e := f.ring[f.head]
 	f.head = (f.head + 1) & (len(f.ring) - 1)
 	f.n--
 	return e
-}
-
-// popLeast takes the first to arrive out.
-func (f *flight) popLeast() inFlight {
-	if len(f.heap) > 0 && f.least() == &f.heap[0] {
-		return f.down()
-	}
-	return f.pop()
 }
 
 // overtaken notes the arrival of e and reports whether one that departed later

@@ -74,7 +74,7 @@ type Sink interface {
 // link's next opportunity.
 type Port struct {
 	now   pkt.Time
-	next  pkt.Time // earliest of what is due
+	next  pkt.Time // when something is due: an arrival in flight, or act
 	sched sched.Scheduler
 	wait  sched.Waiter // sched, if it is one
 	link  link.Link
@@ -86,8 +86,7 @@ type Port struct {
 	pool *pkt.Pool
 
 	busy   bool
-	free   pkt.Time // end of the opportunity, while busy
-	wake   pkt.Time // the scheduler's own next time, while not busy
+	act    pkt.Time // end of the opportunity while busy, else the scheduler's own next time
 	since  pkt.Time // start of the current opportunity
 	takes  int      // packets taken from the scheduler in it
 	flight flight
@@ -97,7 +96,7 @@ type Port struct {
 // New makes a port. makeSched is given the DropFunc its scheduler must use. The
 // port puts packets back into pool when they leave.
 func New(makeSched func(sched.DropFunc) (sched.Scheduler, error), l link.Link, sink Sink, pool *pkt.Pool) (*Port, error) {
-	p := &Port{next: pkt.Never, wake: pkt.Never, link: l, sink: sink, pool: pool}
+	p := &Port{next: pkt.Never, act: pkt.Never, link: l, sink: sink, pool: pool, flight: newFlight()}
 	s, err := makeSched(p.drop)
 	if err != nil {
 		return nil, err
@@ -168,17 +167,13 @@ func (p *Port) Drain() {
 	}
 }
 
+// step does what is due at t: one delivery, or else an opportunity.
 func (p *Port) step(t pkt.Time) {
-	if at, ok := p.flight.first(); ok && at <= t {
-		if len(p.flight.heap) == 0 {
-			p.leave(p.flight.pop())
-		} else {
-			p.leave(p.flight.popLeast())
-		}
-		p.refresh()
+	if p.flight.next <= t {
+		p.leave(p.flight.pop())
+		p.next = min(p.act, p.flight.next)
 		return
 	}
-	p.busy = false
 	p.serve(t)
 }
 
@@ -190,24 +185,22 @@ func (p *Port) serve(t pkt.Time) {
 	if busy && free <= t && (free < t || p.takes == 0 && p.flight.departed == departed) {
 		panic(fmt.Sprintf("egress: link %s at %v makes no progress", p.link.Kind(), t))
 	}
-	p.busy, p.free, p.wake = busy, free, pkt.Never
+	p.busy, p.act = busy, free
 	if p.watch != nil {
 		p.watch(t, free, busy)
 	}
-	if !busy && p.wait != nil {
-		p.wake = p.wait.NextWake()
+	if !busy {
+		p.act = p.wake()
 	}
-	p.refresh()
+	p.next = min(p.act, p.flight.next)
 }
 
-func (p *Port) refresh() {
-	p.next = p.wake
-	if p.busy {
-		p.next = p.free
+// wake is the scheduler's own next time.
+func (p *Port) wake() pkt.Time {
+	if p.wait == nil {
+		return pkt.Never
 	}
-	if at, ok := p.flight.first(); ok && at < p.next {
-		p.next = at
-	}
+	return p.wait.NextWake()
 }
 
 func (p *Port) leave(e inFlight) {
