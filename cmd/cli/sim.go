@@ -2,23 +2,29 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/uqtool/uq/sim/egress"
+	"github.com/uqtool/uq/sim/metric"
 	"github.com/uqtool/uq/sim/report"
 )
 
 // simOptions are the flags of uq sim.
 type simOptions struct {
 	simulation
-	drawn  drawn
-	json   bool
-	events bool
-	list   bool
-	help   string
+	asserts assertions
+	drawn   drawn
+	json    bool
+	events  bool
+	list    bool
+	help    string
+	// metrics lists what assertions can name.
+	metrics bool
 }
 
 // jsonFlows is how many flows a JSON report lists unless told otherwise.
@@ -38,7 +44,8 @@ trace's header states is used.`,
 		Example: `  uq sim
   uq sim t.zst --qdisc "fq_codel limit 1000 target 5ms" --qdisc "codel ecn"
   uq sim t.zst --link "rate 20mbit delay 10ms" --gso split --json
-  uq sim t.zst --qdisc pfifo --events | grep drop`,
+  uq sim t.zst --qdisc pfifo --events | grep drop
+  uq sim t.zst --assert "fq_codel.sojourn_p99 < pfifo.sojourn_p99 / 5"`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
@@ -49,6 +56,8 @@ trace's header states is used.`,
 				return runSimList(s, o.json)
 			case o.help != "":
 				return runQdiscHelp(s, o.help)
+			case o.metrics:
+				return runSimMetrics(s, o.json)
 			}
 			if o.json && !cmd.Flags().Changed("flows") {
 				o.flows = jsonFlows
@@ -60,6 +69,8 @@ trace's header states is used.`,
 	f.StringArrayVar(&o.qdiscs, "qdisc", nil, `scheduler as tc writes it, "fq_codel target 5ms"; repeatable: `+kindNames(s.ports))
 	f.BoolVar(&o.list, "list", false, "print every scheduler and link with its options, and do nothing else")
 	f.StringVar(&o.help, "qdisc-help", "", "print one scheduler's options, and do nothing else")
+	f.BoolVar(&o.metrics, "metrics", false, "print every metric that --assert can name, and do nothing else")
+	o.asserts.flags(f)
 	f.StringVar(&o.link, "link", "", "link behind the scheduler: "+linkHelp)
 	f.Uint64Var(&o.seed, "seed", 1, "key of the flow hash and of all randomness")
 	f.StringVar(&o.gso, "gso", gsoQdisc, "super-packets: whole, as recorded, split into the packets on the wire, or as each qdisc does it in Linux")
@@ -78,6 +89,10 @@ func runSim(ctx context.Context, s *streams, o simOptions) error {
 	if err := o.check(s.ports); err != nil {
 		return err
 	}
+	if err := o.asserts.check(&o.simulation, s.ports); err != nil {
+		return err
+	}
+	o.watch = append(o.watch, o.asserts.watch)
 	if err := o.drawn.check(); err != nil {
 		return err
 	}
@@ -96,22 +111,26 @@ func runSim(ctx context.Context, s *streams, o simOptions) error {
 	if err != nil {
 		return err
 	}
-	if err := writeReport(s, o, res.report); err != nil {
+	checked := o.asserts.results(&o.simulation, res)
+	if err := writeReport(s, o, res.report, checked); err != nil {
 		return fmt.Errorf("write report: %w", err)
 	}
+	annotate(s.err, onGitHub(os.Getenv), checked)
 	if err := o.drawn.write(s, &o.simulation, res); err != nil {
 		return err
 	}
-	return res.complete(o.salvage)
+	return errors.Join(verdict(checked), res.complete(o.salvage))
 }
 
-// writeReport prints it on standard output, or beside events on standard error.
-func writeReport(s *streams, o simOptions, r *report.Report) error {
+// writeReport prints it on standard output, or beside events on standard error,
+// with how the assertions fared.
+func writeReport(s *streams, o simOptions, r *report.Report, checked []metric.Result) error {
+	out := s.out
 	switch {
 	case o.events:
-		return r.WriteWords(s.err, report.Words{Flows: o.flows})
+		out = s.err
 	case o.json:
-		return r.WriteJSON(s.out)
+		return writeReportJSON(s.out, r, checked)
 	}
-	return r.WriteWords(s.out, report.Words{Flows: o.flows})
+	return errors.Join(r.WriteWords(out, report.Words{Flows: o.flows}), writeResults(out, checked))
 }

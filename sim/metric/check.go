@@ -256,9 +256,17 @@ func (r Result) String() string {
 	}
 	s += ": " + r.unit.Format(math.Abs(*r.Margin))
 	if r.MarginPercent != nil {
-		s += fmt.Sprintf(" (%.3g%%)", math.Abs(*r.MarginPercent))
+		s += " (" + percent(math.Abs(*r.MarginPercent)) + ")"
 	}
 	return s + " " + r.side()
+}
+
+// percent has three digits, or all before the point.
+func percent(p float64) string {
+	if p >= 1000 {
+		return strconv.FormatFloat(p, 'f', 0, 64) + "%"
+	}
+	return strconv.FormatFloat(p, 'g', 3, 64) + "%"
 }
 
 // side says on which side of the limit the measured value is.

@@ -106,6 +106,7 @@ func TestCheck(t *testing.T) {
 		{"80ms == sojourn_max", "ok is 80ms, limit 80ms"},
 		{"0.1s >= sojourn_max", "ok is 80ms, limit 100ms: 20ms (20%) to spare"},
 		{"sojourn_max - sojourn_p50 < 2 * 5ms", "ok is 0, limit 10ms: 10ms (100%) to spare"},
+		{"sojourn_max < 1ms", "FAIL is 80ms, limit 1ms: 79ms (7900%) too much"},
 		{"sojourn_max < 5ms * 2", "FAIL is 80ms, limit 10ms: 70ms (700%) too much"},
 		{"(sojourn_max + 20ms) / 2 == 50ms", "ok is 50ms, limit 50ms"},
 		{"sojourn_max / 8ms == 10", "ok is 10, limit 10"},

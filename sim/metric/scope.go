@@ -20,7 +20,7 @@ type Scope struct {
 
 // scopes is every scope.
 var scopes = []Scope{
-	{"flow", "SELECTOR", "the packets of all flows that match, taken together: " + selectorHelp, flowPlace},
+	{"flow", "SELECTOR", "all flows that match, as one: udp, udp:5201, 10.0.1.2, tcp:10.0.0.0/8:80, SOURCE>DESTINATION, a flow as the report prints it, or several with commas between", flowPlace},
 	{"tin", "NAME or NUMBER", "a tin of cake by tc's name for it (Bulk, Best Effort, Video, Voice), or by its number from 0", tinPlace},
 	{"station", "NUMBER", "a station of mac80211, from 0", stationPlace},
 	{"class", "ID", "a qdisc inside another, by tc's class (1:2)", classPlace},

@@ -1,0 +1,157 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/uqtool/uq/sim/egress"
+	"github.com/uqtool/uq/sim/metric"
+	"github.com/uqtool/uq/sim/pkt"
+	"github.com/uqtool/uq/sim/report"
+	"github.com/uqtool/uq/sim/sched"
+	"github.com/uqtool/uq/sim/tc"
+)
+
+// metricList is what uq sim --metrics prints.
+type metricList struct {
+	Format  int            `json:"uq_format"`
+	Metrics []listedMetric `json:"metrics"`
+	Scopes  []listedScope  `json:"scopes"`
+	// Counters are the qdiscs' own.
+	Counters []listedCounters `json:"counters"`
+}
+
+type listedMetric struct {
+	Name string `json:"name"`
+	Unit string `json:"unit,omitempty"`
+	Help string `json:"help,omitempty"`
+	// Flows says that flow(...) has it, too.
+	Flows bool `json:"flows,omitempty"`
+}
+
+type listedScope struct {
+	Scope string `json:"scope"`
+	Help  string `json:"help"`
+}
+
+type listedCounters struct {
+	Qdisc    string         `json:"qdisc"`
+	Counters []listedMetric `json:"counters,omitempty"`
+	// Tins are the counters of each of its tins, or stations.
+	Tins []listedMetric `json:"tins,omitempty"`
+}
+
+func listMetrics(ports egress.Maker) metricList {
+	l := metricList{Format: report.Format}
+	for _, m := range metric.Metrics() {
+		l.Metrics = append(l.Metrics, listedMetric{m.Name, m.Unit.String(), m.Help, !m.Inside})
+	}
+	for _, s := range metric.Scopes() {
+		l.Scopes = append(l.Scopes, listedScope{s.Word + "(" + s.Arg + ")", s.Help})
+	}
+	for _, k := range ports.Qdiscs {
+		q, err := makeAny(ports, k.Name)
+		if err != nil {
+			continue // wants parameters that it does not say
+		}
+		c := listedCounters{Qdisc: k.Name}
+		if d, ok := q.(sched.Describer); ok {
+			c.Counters = listCounters(d.Stats())
+		}
+		if t, ok := q.(sched.Tinned); ok && len(t.Tins()) > 0 {
+			c.Tins = listCounters(t.Tins()[0])
+		}
+		if c.Counters != nil || c.Tins != nil {
+			l.Counters = append(l.Counters, c)
+		}
+	}
+	return l
+}
+
+// makeAny makes a scheduler with as few parameters as it can do with: the error
+// of one that must have some gives an example.
+func makeAny(ports egress.Maker, kind string) (sched.Scheduler, error) {
+	env := sched.Env{Drop: func(pkt.Time, *pkt.Packet, pkt.Reason) {}}
+	q, err := ports.Qdiscs.New(kind, env)
+	if err == nil {
+		return q, nil
+	}
+	_, example, ok := strings.Cut(err.Error(), `"`+kind+" ")
+	example, _, ok2 := strings.Cut(example, `"`)
+	if !ok || !ok2 {
+		return nil, err
+	}
+	return ports.Qdiscs.New(kind+" "+example, env)
+}
+
+func listCounters(fs []tc.Field) (ms []listedMetric) {
+	for _, f := range fs {
+		if f.Hidden {
+			continue
+		}
+		name := strings.ReplaceAll(f.Key, "-", "_")
+		if f.JSON != "" {
+			name = strings.ReplaceAll(f.JSON, "-", "_")
+		}
+		ms = append(ms, listedMetric{Name: name, Unit: metric.StatUnit(name).String()})
+	}
+	return ms
+}
+
+// runSimMetrics prints every metric that an assertion can name.
+func runSimMetrics(s *streams, asJSON bool) error {
+	l := listMetrics(s.ports)
+	if asJSON {
+		e := json.NewEncoder(s.out)
+		e.SetIndent("", "  ")
+		return e.Encode(l)
+	}
+	var b strings.Builder
+	b.WriteString("metrics of a qdisc, QDISC.METRIC, or of every qdisc in turn, METRIC:\n\n")
+	for _, m := range l.Metrics {
+		fmt.Fprintf(&b, "  %-19s %-8s %s\n", m.Name, m.Unit, m.Help)
+	}
+	b.WriteString("\nscopes between qdisc and metric; flow(...) has all of the above but qlen, backlog\nand duration, the others have the counters below:\n\n")
+	for _, c := range l.Scopes {
+		fmt.Fprintf(&b, "  %-19s %s\n", c.Scope, c.Help)
+	}
+	b.WriteString("\ncounters that a qdisc has besides, as tc -s -j names them:\n\n")
+	for _, c := range l.Counters {
+		writeCounters(&b, c.Qdisc, c.Counters)
+		writeCounters(&b, c.Qdisc+", each tin or station", c.Tins)
+	}
+	b.WriteString(metricsHelp)
+	_, err := io.WriteString(s.out, b.String())
+	return err
+}
+
+func writeCounters(b *strings.Builder, of string, ms []listedMetric) {
+	if len(ms) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "  %s:\n   ", of)
+	at := 0
+	for _, m := range ms {
+		word := m.Name
+		if m.Unit != "" {
+			word += " [" + m.Unit + "]"
+		}
+		if at += 1 + len(word); at > 76 {
+			b.WriteString("\n   ")
+			at = 1 + len(word)
+		}
+		b.WriteString(" " + word)
+	}
+	b.WriteString("\n")
+}
+
+const metricsHelp = `
+QDISC is a kind (fq_codel), numbered where it was run twice (pfifo#2), run(2) for
+the second of all, or run(WORDS) as they were given. Several flows that a selector
+matches are one: counts are sums, quantiles those of all their packets.
+
+Compare with < <= == != >= >, compute with + - * / and brackets. Times want a
+unit; rates and sizes have tc's; 20% is 0.2.
+`
