@@ -27,11 +27,8 @@ func (r *Report) WriteWords(w io.Writer, opt Words) error {
 		fmt.Fprintf(b, "note: %s\n", n)
 	}
 	b.WriteByte('\n')
-	r.summary(b)
-	for _, run := range r.Runs {
-		b.WriteByte('\n')
-		run.counters(b)
-	}
+	table(b, r.Summary())
+	b.WriteString("\n" + r.Counters())
 	b.WriteByte('\n')
 	r.flows(b, opt.Flows)
 	if r.Loop == OpenLoop {
@@ -39,6 +36,14 @@ func (r *Report) WriteWords(w io.Writer, opt Words) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// LoopHint says what a report's Loop means for what it may be read for.
+func LoopHint(loop string) string {
+	if loop == OpenLoop {
+		return strings.ReplaceAll(openLoopHint, "\n", " ")
+	}
+	return "live: real packets were scheduled in real time, and their senders reacted to it."
 }
 
 const openLoopHint = `open-loop: arrival times are fixed, senders do not react. Right for latency
@@ -76,15 +81,34 @@ func (r *Report) Label(i int) string {
 	return fmt.Sprintf("%s#%d", r.Runs[i].Kind, n)
 }
 
-func (r *Report) summary(b *strings.Builder) {
+// Summary is the table of the runs, a row each under one of headings.
+func (r *Report) Summary() [][]string {
 	rows := [][]string{{"qdisc", "arrived", "delivered", "dropped", "marked", "throughput", "sojourn p50", "p95", "p99", "max", "Jain"}}
 	for i, run := range r.Runs {
 		q := run.Sojourn
 		rows = append(rows, []string{r.Label(i), fmt.Sprint(run.ArrivedPackets), fmt.Sprint(run.Delivered), fmt.Sprint(run.Drops),
 			fmt.Sprint(run.Marks), rate(run.Throughput), us(q.P50, 3), us(q.P95, 3), us(q.P99, 3), us(&q.Max, 3), fmt.Sprintf("%.3f", run.Jain)})
 	}
-	table(b, rows)
+	return rows
 }
+
+// Counters are every run's, as "tc -s qdisc" prints them.
+func (r *Report) Counters() string {
+	b := &strings.Builder{}
+	for i, run := range r.Runs {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		run.counters(b)
+	}
+	return b.String()
+}
+
+// Span prints microseconds with three digits and a unit; "-" for nil.
+func Span(v *float64) string { return us(v, 3) }
+
+// Rate prints bits per second with three digits and tc's unit.
+func Rate(bps float64) string { return rate(bps) }
 
 func (run *Run) counters(b *strings.Builder) {
 	fmt.Fprintf(b, "qdisc %s\n", run.Line)
