@@ -37,6 +37,7 @@ func (s *perStation) DequeueFor(_ pkt.Time, n int, _ pkt.AC) *pkt.Packet {
 }
 
 func (s *perStation) Held(pkt.Time, int, pkt.AC, bool)                          {}
+func (s *perStation) Block(pkt.Time, int, pkt.AC, bool)                         {}
 func (s *perStation) Used(_ pkt.Time, n int, _ pkt.AC, d time.Duration, _ bool) { s.used[n] += d }
 
 // aggregates sends up to three packets of the station whose turn it is, in a

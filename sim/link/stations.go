@@ -30,6 +30,18 @@ type Cell interface {
 	Weight(station int) int
 }
 
+// Uplinker is implemented by a Stationed whose stations send, too.
+type Uplinker interface {
+	Stationed
+	// Sender is the station that p comes from; ok is false if it comes from none.
+	Sender(p *pkt.Packet) (station int, ok bool)
+	// Uplink hands the link p, which station has to send from now on. The link
+	// must be given an opportunity if it is free. It delivers or loses p like a
+	// packet it took. If it returns false station's queue is full, and p not the
+	// link's.
+	Uplink(now pkt.Time, station int, p *pkt.Packet) bool
+}
+
 // StationSource is a Source whose scheduler keeps packets by station and access
 // category, as mac80211's queues are: which station is served next is the
 // scheduler's choice, how many of its packets go into an aggregate the link's.
@@ -44,6 +56,9 @@ type StationSource interface {
 	// Held tells whether the link itself holds packets of ac for station that it
 	// has to send, again or still: then it has its turn without others, too.
 	Held(now pkt.Time, station int, ac pkt.AC, held bool)
+	// Block tells that station can be sent nothing of ac until it is unblocked:
+	// NextStation does not name it.
+	Block(now pkt.Time, station int, ac pkt.AC, blocked bool)
 	// Used tells how long station's packets of ac have kept the medium busy until
 	// now, failed attempts included; from the station, when up.
 	Used(now pkt.Time, station int, ac pkt.AC, airtime time.Duration, up bool)

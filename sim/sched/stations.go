@@ -22,6 +22,9 @@ type Stations interface {
 	// while it does, the station has its turn although nothing is queued. A turn
 	// ends with it, or when NextStation is asked after packets were taken.
 	Held(now pkt.Time, station int, ac pkt.AC, held bool)
+	// Block tells that the link can send station nothing of ac until it is
+	// unblocked: NextStation must not name it.
+	Block(now pkt.Time, station int, ac pkt.AC, blocked bool)
 	// Used tells of airtime that station's packets of ac took, failed attempts
 	// included; from the station when up.
 	Used(now pkt.Time, station int, ac pkt.AC, airtime time.Duration, up bool)

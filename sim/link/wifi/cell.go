@@ -22,7 +22,7 @@ func (m *Medium) Airtime(station, bytes int) time.Duration {
 	if station < m.group() {
 		mode = &m.conf.Stations[station].Mode
 	}
-	if limitsOf(mode.PHY, m.conf.Longest).mpdus > 1 && station != m.group() {
+	if limitsOf(mode.PHY, &m.conf).mpdus > 1 && station != m.group() {
 		n, psdu = typical, typical*subframe(mpdu)
 	}
 	return m.air(mode, psdu) * time.Duration(bytes) / time.Duration(n*packet)

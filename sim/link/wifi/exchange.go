@@ -7,228 +7,321 @@ import (
 	"github.com/uqtool/uq/sim/pkt"
 )
 
-// answer is how long what follows a frame in mode takes, SIFS included: an
-// acknowledgement, or a block acknowledgement.
-func (m *Medium) answer(mode *Mode, block bool) time.Duration {
-	r := mode.Response()
-	if block {
-		return m.t.sifs + m.air(&r, blockAckLen)
+// answer is how long what follows a takes, SIFS included: an acknowledgement, or
+// a block acknowledgement.
+func (m *Medium) answer(a *aggregate) time.Duration {
+	r := a.mode.Response()
+	if m.plain(a) {
+		return m.t.sifs + m.air(&r, ackBytes)
 	}
-	return m.t.sifs + m.air(&r, ackBytes)
+	return m.t.sifs + m.air(&r, blockAckLen)
 }
 
-// protection is how long RTS and CTS before a frame of so many bytes take, SIFS
-// after each included; 0 without.
-func (m *Medium) protection(mode *Mode, bytes int) time.Duration {
-	if m.conf.RTS == 0 || bytes <= m.conf.RTS {
-		return 0
+// timeout is how long an answer is waited for.
+func (m *Medium) timeout(mode *Mode) time.Duration {
+	if mode.PHY == DSSS {
+		return m.t.silence + 172*us // for the preamble
 	}
-	r := mode.Response()
-	return m.air(&r, rtsBytes) + m.t.sifs + m.air(&r, ctsBytes) + m.t.sifs
+	return m.t.silence
 }
 
-// plain says whether q's stations do not aggregate.
-func (q *txq) plain() bool { return q.limits.mpdus == 1 }
+// plain says whether a is sent as a frame without aggregation.
+func (m *Medium) plain(a *aggregate) bool { return a.q.plain() || a.q.station == m.group() }
 
-// send lets the access point send the first aggregate of ac at the instant at.
-func (m *Medium) send(at pkt.Time, ac pkt.AC, c *call) {
-	a := &m.hw[ac][0]
-	q := &m.txqs[a.station][ac]
-	bytes := a.psdu(q.plain() || a.station == m.group())
-	data := m.air(q.mode, bytes)
-	if a.station == m.group() {
-		m.ap[ac].succeeded()
-		m.idle = at.Add(data)
-		m.tell(Air{Start: at, End: m.idle, Kind: Group, Station: link.Group, AC: ac, MPDUs: a.mpdus, Bytes: bytes})
-		m.result(q, a, m.idle, c.out, nil)
-		m.finish(q, data, c)
+// rts says whether a is preceded by RTS and CTS.
+func (m *Medium) rts(a *aggregate) bool {
+	return m.conf.RTS > 0 && a.q.station != m.group() && a.psdu(m.plain(a)) > m.conf.RTS
+}
+
+// protection is how long what precedes a takes: RTS and CTS, or a CTS to itself,
+// SIFS after each included; 0 without.
+func (m *Medium) protection(a *aggregate) time.Duration {
+	if m.rts(a) {
+		r := a.mode.Response()
+		return m.air(&r, rtsBytes) + m.t.sifs + m.air(&r, ctsBytes) + m.t.sifs
+	}
+	if p := &m.conf.Protect; (p.PHY != DSSS || p.Kbps > 0) && a.mode.PHY > p.PHY {
+		return m.air(p, ctsBytes) + m.t.sifs
+	}
+	return 0
+}
+
+// over says that the medium is idle from the instant at on.
+func (m *Medium) over(at pkt.Time) {
+	for _, f := range m.functions {
+		f.idle(at)
+	}
+}
+
+// send lets f alone send its first aggregate, at the instant at.
+func (m *Medium) send(f *function, at pkt.Time) {
+	a := &f.ready[0]
+	q := a.q
+	before, bytes := m.protection(a), a.psdu(m.plain(a))
+	if before > 0 {
+		m.tell(Air{Start: at, End: at.Add(before), Kind: Protection, Station: m.named(q.station), AC: f.ac, Up: q.up})
+	}
+	start := at.Add(before)
+	end := start.Add(m.air(&a.mode, bytes))
+	air := Air{
+		Start: start, End: end, Kind: Down, Station: m.named(q.station), AC: f.ac, MPDUs: a.mpdus, Bytes: bytes,
+		Again: a.again, Up: q.up, Mode: &a.mode,
+	}
+	used, answer, timeout := end.Sub(at), m.answer(a), m.timeout(&a.mode)
+	air.Lost = m.result(a, end)
+	switch {
+	case q.station == m.group():
+		air.Kind, answer = Group, 0
+	case air.Lost == a.mpdus:
+		air.Kind = Failed
+	case q.up:
+		air.Kind = Up
+	}
+	m.count(a, used, air.Kind)
+	m.tell(air)
+	m.stats.Exchanges++
+	if air.Kind == Failed {
+		m.txop = txop{}
+		m.missed(f, end, answer, timeout)
+	} else {
+		m.hold(f, at)
+		f.succeeded()
+		m.over(end.Add(answer))
+		if answer > 0 {
+			m.tell(Air{Start: end, End: end.Add(answer), Kind: Response, Station: air.Station, AC: f.ac, Up: q.up})
+		}
+	}
+	m.finish(f, used, air.Kind)
+}
+
+// hold begins f's transmission opportunity at the instant at, unless it goes on.
+func (m *Medium) hold(f *function, at pkt.Time) {
+	if f.TXOP > 0 && m.txop.f != f {
+		m.txop = txop{f: f, until: at.Add(f.TXOP)}
+	}
+}
+
+// missed has f's frame end at the instant end without an answer. The others know
+// from its header how long that would have been.
+func (m *Medium) missed(f *function, end pkt.Time, answer, timeout time.Duration) {
+	f.failed()
+	for _, g := range m.functions {
+		if g.station == f.station {
+			g.unanswered(end, timeout)
+		} else {
+			g.idle(end.Add(answer))
+		}
+	}
+	m.tell(Air{Start: end, End: end.Add(timeout), Kind: Response, Station: m.named(f.ready[0].q.station), AC: f.ac, Up: f.q != nil})
+}
+
+// count counts a, which was sent.
+func (m *Medium) count(a *aggregate, used time.Duration, kind AirKind) {
+	s := &m.stats.Stations[a.q.station]
+	if a.q.up {
+		s.Up += used
+		s.UpAggregates[min(a.mpdus, MaxMPDUs)]++
 		return
 	}
-	before, answer := m.protection(q.mode, bytes), m.answer(q.mode, !q.plain())
-	end := at.Add(before + data)
-	failed := m.result(q, a, end, c.out, &m.conf.Stations[a.station])
-	m.stats.aggregate(a)
-	kind := Down
-	if failed == a.mpdus {
-		kind = Failed
-		m.ap[ac].failed()
-		m.idle = end.Add(m.eifs)
-	} else {
-		m.ap[ac].succeeded()
-		m.idle = end.Add(answer)
-	}
-	m.tell(Air{Start: at, End: end, Kind: kind, Station: a.station, AC: ac, MPDUs: a.mpdus, Bytes: bytes})
-	m.tell(Air{Start: end, End: m.idle, Kind: Response, Station: a.station, AC: ac})
-	m.finish(q, before+data, c)
+	s.Down += used
+	s.Aggregates[min(a.mpdus, MaxMPDUs)]++
 }
 
 // result decides for each MPDU of a, which ends at the instant at, whether it is
 // received, and delivers what is complete. It returns how many MPDUs were not.
-// Without a station nobody answers, and nothing is sent again.
-func (m *Medium) result(q *txq, a *aggregate, at pkt.Time, out link.Outcome, s *Station) (failed int) {
+// The group does not answer: what it does not receive is not known, and not sent
+// again.
+func (m *Medium) result(a *aggregate, at pkt.Time) (failed int) {
+	rate := uint32(0)
+	if a.q.station != m.group() {
+		rate = m.conf.Stations[a.q.station].Error
+	}
 	for i := range a.units {
 		u := &a.units[i]
 		lost := 0
-		if s != nil && s.Error > 0 {
+		if rate > 0 {
 			for range u.n {
-				if m.errors.Uint32() < s.Error {
+				if m.errors.Uint32() < rate {
 					lost++
 				}
 			}
 		}
 		failed += lost
-		u.n = lost
-		m.after(q, u)
+		m.settle(a.q, u, lost)
 	}
-	q.deliver(at, out)
+	m.deliver(a.q, at)
 	return failed
 }
 
-// after settles u, of which u.n MPDUs were not received.
-func (m *Medium) after(q *txq, u *unit) {
-	switch {
-	case u.n == 0:
-		q.settle(u, received)
-	case u.retries == m.conf.Retries:
-		m.stats.Stations[q.station].GivenUp += uint64(u.n)
-		q.settle(u, givenUp)
-	default:
-		u.retries++
-		m.stats.Stations[q.station].Retries += uint64(u.n)
-		q.again = append(q.again, *u)
+// settle notes that of u's MPDUs all but so many were received, and leaves in u
+// those that are to be sent again.
+func (m *Medium) settle(q *txq, u *unit, lost int) {
+	if received := u.n - lost; received > 0 {
+		q.settle(u, received, false)
 	}
+	u.n = lost
+	if lost == 0 {
+		return
+	}
+	s := &m.stats.Stations[q.station]
+	if u.retries >= m.conf.Retries || q.station == m.group() {
+		s.GivenUp += uint64(lost)
+		q.settle(u, lost, true)
+		u.n = 0
+		return
+	}
+	u.retries++
+	s.Retries += uint64(lost)
 }
 
 // deliver hands on what the receiver has in order at the instant at.
-func (q *txq) deliver(at pkt.Time, out link.Outcome) {
+func (m *Medium) deliver(q *txq, at pkt.Time) {
 	n := 0
-	for ; n < len(q.order) && q.order[n].state != onTheWay; n++ {
-		if q.order[n].state == received {
-			out.Deliver(at, q.order[n].p)
-		} else {
-			out.Lose(at, q.order[n].p)
-		}
+	for ; n < len(q.order) && q.order[n].left == 0; n++ {
+		m.handOn(q, &q.order[n], at)
 	}
 	q.base += uint64(n)
 	q.order = q.order[:copy(q.order, q.order[n:])]
 }
 
-// finish takes the aggregate that was sent out of the hardware's queue, and
-// tells the scheduler of the airtime.
-func (m *Medium) finish(q *txq, used time.Duration, c *call) {
-	hw := m.hw[q.ac]
-	done := hw[0]
-	done.units = done.units[:0]
-	m.spares = append(m.spares, aggregate{units: done.units})
-	m.hw[q.ac] = hw[:copy(hw, hw[1:])]
-	m.stats.Stations[q.station].Down += used
-	if len(m.hw[q.ac]) == 0 {
-		m.ap[q.ac].since = pkt.Never
-	}
-	if s, ok := c.src.(link.StationSource); ok {
-		s.Used(c.now, m.named(q.station), q.ac, used, false)
-		s.Held(c.now, m.named(q.station), q.ac, q.ready())
-	} else {
-		m.list(q)
-	}
-}
-
-// named is the station's number as a source knows it.
-func (m *Medium) named(station int) int {
-	if station == m.group() {
-		return link.Group
-	}
-	return station
-}
-
-// receive lets a station send one packet of its own at the instant at.
-func (m *Medium) receive(at pkt.Time, u *up) {
-	u.sending = false
-	data := m.air(u.mode, u.psdu())
-	end := at.Add(data)
-	m.stats.Stations[u.station].Up += data
-	if u.errors > 0 && u.rng.Uint32() < u.errors {
-		m.idle = end.Add(m.eifs)
-		m.tell(Air{Start: at, End: end, Kind: Failed, Station: u.station, AC: u.AC, MPDUs: 1, Bytes: u.psdu(), Up: true})
-		u.lose(m.conf.Retries)
+// handOn delivers or loses the packets of o.
+func (m *Medium) handOn(q *txq, o *place, at pkt.Time) {
+	s := &m.stats.Stations[q.station]
+	if o.p == nil {
+		if !o.lost {
+			s.UpPackets++
+			s.UpBytes += uint64(q.own.Bytes)
+		}
 		return
 	}
-	m.idle = end.Add(m.answer(u.mode, false))
-	m.tell(Air{Start: at, End: end, Kind: Up, Station: u.station, AC: u.AC, MPDUs: 1, Bytes: u.psdu(), Up: true})
-	m.tell(Air{Start: end, End: m.idle, Kind: Response, Station: u.station, AC: u.AC, Up: true})
-	m.stats.Stations[u.station].UpPackets++
-	u.succeeded()
-	u.sent()
-}
-
-// psdu is the length of a packet's frame.
-func (u *up) psdu() int { return macHeader + llc + u.Bytes + fcs }
-
-// lose counts an attempt that failed; after the last the packet is given up.
-func (u *up) lose(retries int) {
-	u.failed()
-	if u.retries++; u.retries > retries {
-		u.reset()
-		u.sent()
-	}
-}
-
-// sent goes on to the next packet.
-func (u *up) sent() {
-	u.retries = 0
-	if u.queued--; u.queued == 0 && u.Gap > 0 {
-		u.since = pkt.Never
-	}
-}
-
-// collide lets the access point's category ap, if not negative, and every
-// station that is sending spoil each other's frames at the instant at.
-func (m *Medium) collide(at pkt.Time, ap int, c *call) {
-	longest, senders := time.Duration(0), 0
-	if ap >= 0 {
-		senders++
-		longest = m.spoil(at, pkt.AC(ap), c)
-	}
-	for i := range m.ups {
-		if u := &m.ups[i]; u.sending {
-			u.sending = false
-			senders++
-			data := m.air(u.mode, u.psdu())
-			m.stats.Stations[u.station].Up += data
-			longest = max(longest, data)
-			u.lose(m.conf.Retries)
+	for p := o.p; p != nil; {
+		next := p.Next
+		p.Next = nil
+		if q.up {
+			m.injected--
 		}
+		switch {
+		case o.lost:
+			m.c.out.Lose(at, p)
+		case q.up:
+			s.UpPackets++
+			s.UpBytes += uint64(p.L3Len)
+			m.c.out.Deliver(at, p)
+		default:
+			s.DownPackets++
+			s.DownBytes += uint64(p.L3Len)
+			m.c.out.Deliver(at, p)
+		}
+		p = next
 	}
-	end := at.Add(longest)
-	m.idle = end.Add(m.eifs)
-	m.stats.Collisions++
-	m.tell(Air{Start: at, End: end, Kind: Collision, Station: link.Group, MPDUs: senders})
+	o.p = nil
 }
 
-// spoil has nobody receive the access point's first aggregate of ac, which it
-// begins to send at the instant at, and returns how long that takes.
-func (m *Medium) spoil(at pkt.Time, ac pkt.AC, c *call) time.Duration {
-	a := &m.hw[ac][0]
-	q := &m.txqs[a.station][ac]
-	bytes := a.psdu(q.plain())
-	data := m.air(q.mode, bytes)
-	if m.protection(q.mode, bytes) > 0 {
-		r := q.mode.Response()
-		data = m.air(&r, rtsBytes)
+// finish takes f's first aggregate, which was sent, out of its queue, and tells
+// the scheduler of the airtime. A frame of its own that was not received stays.
+func (m *Medium) finish(f *function, used time.Duration, kind AirKind) {
+	a := &f.ready[0]
+	q := a.q
+	if m.keep(a) {
+		m.report(q, used, kind)
+		return
 	}
-	if a.station == m.group() {
-		m.ap[ac].succeeded() // for all it knows
-	} else {
-		m.ap[ac].failed()
+	units := a.units[:0]
+	f.ready = f.ready[:copy(f.ready, f.ready[1:])]
+	m.spares = append(m.spares, aggregate{units: units})
+	if len(f.ready) == 0 && (f.q == nil || !q.ready()) {
+		f.since = pkt.Never
+	}
+	m.report(q, used, kind)
+}
+
+// keep says whether a is sent again as it is, a frame without aggregation; else
+// what is to be sent again goes back to its queue.
+func (m *Medium) keep(a *aggregate) bool {
+	if a.q.plain() && a.units[0].n > 0 {
+		a.again = a.units[0].n
+		return true
 	}
 	for i := range a.units {
-		u := &a.units[i]
-		if a.station == m.group() {
-			u.retries = m.conf.Retries
+		if u := &a.units[i]; u.n > 0 {
+			a.q.again = append(a.q.again, *u)
 		}
-		m.after(q, u)
 	}
-	q.deliver(at.Add(data), c.out)
-	m.finish(q, data, c)
-	return data
+	return false
+}
+
+// report tells the scheduler of q's airtime, or the driver that q may have
+// something to send. A station's own counts as far as it is received.
+func (m *Medium) report(q *txq, used time.Duration, kind AirKind) {
+	s, station := m.c.stations, m.named(q.station)
+	switch {
+	case q.up:
+		if s != nil && kind == Up {
+			s.Used(m.c.now, station, q.ac, used, true)
+		}
+	case s == nil:
+		m.list(q)
+	default:
+		s.Used(m.c.now, station, q.ac, used, false)
+		s.Held(m.c.now, station, q.ac, q.ready())
+	}
+}
+
+// collide lets all who send spoil each other's frames, at the instant at. Who
+// sent the longest waits for its answer, the others have given up by then. Who
+// only listened tried to receive a frame, taken to be the one that ends first,
+// and waits for EIFS from its end; when the others take longer than that, it has
+// passed (802.11-2020 §10.3.2.3.7 has it begin when the medium is idle, if that
+// immediately follows the reception).
+func (m *Medium) collide(at pkt.Time) {
+	longest, shortest := time.Duration(0), pkt.Never.Sub(0)
+	for _, f := range m.senders {
+		longest, shortest = max(longest, m.spoiled(f)), min(shortest, m.spoiled(f))
+	}
+	end := at.Add(longest)
+	for _, f := range m.functions {
+		f.idle(max(end, at.Add(shortest+m.t.eifs)))
+	}
+	for _, f := range m.senders {
+		left := m.timeout(&f.ready[0].mode) - (longest - m.spoiled(f))
+		for _, g := range m.functions {
+			if g.station == f.station {
+				g.unanswered(end, max(left, 0))
+			}
+		}
+	}
+	m.stats.Exchanges++
+	m.stats.Collisions++
+	m.tell(Air{Start: at, End: end, Kind: Collision, Station: link.Group, MPDUs: len(m.senders)})
+	m.txop = txop{}
+	for _, f := range m.senders {
+		m.spoil(f, at.Add(m.spoiled(f)))
+	}
+}
+
+// spoiled is how long f's first aggregate holds the medium if nobody receives it.
+func (m *Medium) spoiled(f *function) time.Duration {
+	a := &f.ready[0]
+	if m.rts(a) {
+		r := a.mode.Response()
+		return m.air(&r, rtsBytes)
+	}
+	return m.protection(a) + m.air(&a.mode, a.psdu(m.plain(a)))
+}
+
+// spoil has nobody receive f's first aggregate, which ends at the instant end.
+func (m *Medium) spoil(f *function, end pkt.Time) {
+	a := &f.ready[0]
+	used := m.spoiled(f)
+	if a.q.station == m.group() {
+		f.succeeded() // for all it knows
+	} else {
+		f.failed()
+	}
+	m.count(a, used, Collision)
+	for i := range a.units {
+		m.settle(a.q, &a.units[i], a.units[i].n)
+	}
+	m.deliver(a.q, end)
+	m.finish(f, used, Collision)
 }

@@ -7,15 +7,15 @@ import (
 
 // fill makes aggregates until the hardware has what it takes of each category,
 // the highest first.
-func (m *Medium) fill(now pkt.Time, src link.Source) {
-	if s, ok := src.(link.StationSource); ok {
+func (m *Medium) fill() {
+	if m.c.stations != nil {
 		for ac := pkt.AC(pkt.NumACs); ac > 0; ac-- {
-			m.fillFrom(now, s, ac-1)
+			m.fillFrom(ac - 1)
 		}
 		return
 	}
 	for {
-		m.load(now, src)
+		m.load()
 		made := false
 		for ac := pkt.AC(pkt.NumACs); ac > 0; ac-- {
 			made = m.fillRound(ac-1) || made
@@ -26,9 +26,13 @@ func (m *Medium) fill(now pkt.Time, src link.Source) {
 	}
 }
 
-// fillFrom makes aggregates of ac for the stations that the scheduler names.
-func (m *Medium) fillFrom(now pkt.Time, s link.StationSource, ac pkt.AC) {
-	for len(m.hw[ac]) < m.conf.Hardware {
+// fillFrom makes aggregates of ac for the stations that the scheduler names. A
+// station whose window is full keeps its turn: its packets are in the hardware,
+// and when they have been sent it goes on. Were another one served meanwhile, it
+// would get airtime that is not its own.
+func (m *Medium) fillFrom(ac pkt.AC) {
+	f, s, now := m.functions[ac], m.c.stations, m.c.now
+	for tries := m.conf.Hardware + len(m.txqs); len(f.ready) < m.conf.Hardware && tries > 0; tries-- {
 		station, ok := s.NextStation(now, ac)
 		if !ok {
 			return
@@ -37,20 +41,23 @@ func (m *Medium) fillFrom(now pkt.Time, s link.StationSource, ac pkt.AC) {
 			station = m.group()
 		}
 		q := &m.txqs[station][ac]
-		if !m.build(q, func() *pkt.Packet { return s.TakeFor(now, m.named(station), ac) }) {
-			// What there was has been dropped, or is more than the window allows.
-			s.Held(now, m.named(station), ac, false)
+		if m.build(f, q, now) {
+			s.Held(now, m.named(station), ac, q.ready())
+			continue
+		}
+		// What there was has been dropped, or is more than the window allows.
+		s.Held(now, m.named(station), ac, false)
+		if q.window() <= 0 {
 			return
 		}
-		s.Held(now, m.named(station), ac, q.ready())
 	}
 }
 
 // load takes packets from a scheduler that knows no stations as long as the
 // driver has room.
-func (m *Medium) load(now pkt.Time, src link.Source) {
+func (m *Medium) load() {
 	for m.buffered < m.conf.Driver {
-		p := src.Take(now)
+		p := m.c.src.Take(m.c.now)
 		if p == nil {
 			return
 		}
@@ -72,60 +79,138 @@ func (m *Medium) list(q *txq) {
 // fillRound makes aggregates of ac for the stations in the driver's round, one
 // each in turn, and says whether it made any.
 func (m *Medium) fillRound(ac pkt.AC) (made bool) {
-	for len(m.hw[ac]) < m.conf.Hardware && len(m.round[ac]) > 0 {
+	f := m.functions[ac]
+	for len(f.ready) < m.conf.Hardware && len(m.round[ac]) > 0 {
 		r := m.round[ac]
 		q := &m.txqs[r[0]][ac]
 		m.round[ac] = r[:copy(r, r[1:])]
 		q.listed = false
-		made = m.build(q, func() *pkt.Packet {
-			p := q.queue.Pop()
-			if p != nil {
-				m.buffered--
-			}
-			return p
-		}) || made
+		made = m.build(f, q, m.c.now) || made
 		m.list(q)
 	}
 	return made
 }
 
-// ready says whether q could have an aggregate made now.
-func (q *txq) ready() bool {
-	return len(q.again) > 0 || (q.spare != nil || q.queue.Len() > 0) && q.inWindow(1)
-}
-
-// build makes the next aggregate of q: what must be sent again, then what take
-// gives, up to the limits. It reports whether there was anything.
-func (m *Medium) build(q *txq, take func() *pkt.Packet) bool {
-	a := aggregate{station: q.station, ac: q.ac}
+// build makes f's next aggregate, of q: what must be sent again, then what comes
+// next, up to the limits. It reports whether there was anything.
+func (m *Medium) build(f *function, q *txq, now pkt.Time) bool {
+	a := aggregate{q: q, mode: *m.mode(q.station)}
 	if n := len(m.spares); n > 0 {
 		a.units, m.spares = m.spares[n-1].units, m.spares[:n-1]
 	}
-	n := 0
-	for ; n < len(q.again) && q.limits.fits(&a, &q.again[n], q.mode); n++ {
-		a.add(q.again[n])
-	}
-	q.again = q.again[:copy(q.again, q.again[n:])]
-	for len(q.again) == 0 {
-		p := q.spare
-		if q.spare = nil; p == nil {
-			p = take()
-		}
-		if p == nil {
+	lim := m.bounds(f, &a)
+	m.resend(&a, &lim)
+	for len(q.again) == 0 && q.window() > 0 {
+		u, ok := m.pull(q)
+		if !ok {
 			break
 		}
-		u := newUnit(p)
-		if !q.limits.fits(&a, &u, q.mode) || !q.inWindow(u.n) && len(q.order) > 0 {
-			q.spare = p
+		k := max(min(u.n, lim.room(&a, u.bytes), q.window()), 0)
+		if k > 0 {
+			q.number(&u, k)
+			part := u
+			part.n = k
+			a.add(part)
+		}
+		if u.n -= k; u.n > 0 {
+			q.ahead = u
 			break
 		}
-		q.number(&u)
-		a.add(u)
 	}
 	if a.empty() {
 		m.spares = append(m.spares, a)
 		return false
 	}
-	m.hw[q.ac] = append(m.hw[q.ac], a)
+	f.ready = append(f.ready, a)
 	return true
+}
+
+// resend moves to a what q has to send again, as far as it fits.
+func (m *Medium) resend(a *aggregate, lim *limits) {
+	q, done := a.q, 0
+	for ; done < len(q.again); done++ {
+		u := &q.again[done]
+		k := min(u.n, lim.room(a, u.bytes))
+		if k <= 0 {
+			break
+		}
+		part := *u
+		part.n = k
+		a.add(part)
+		if u.n -= k; u.n > 0 {
+			break
+		}
+	}
+	q.again = q.again[:copy(q.again, q.again[done:])]
+}
+
+// bounds are the limits of an aggregate of f's that is sent in a's mode: those of
+// q, and what a transmission opportunity allows.
+func (m *Medium) bounds(f *function, a *aggregate) limits {
+	l := a.q.limits
+	if f.TXOP > 0 && l.mpdus > 1 {
+		l.time = min(l.time, f.TXOP-m.answer(a)-m.t.extension)
+	}
+	return l.in(&a.mode)
+}
+
+// pull is q's next MPDUs, if it has any.
+func (m *Medium) pull(q *txq) (unit, bool) {
+	if u := q.ahead; u.n > 0 {
+		q.ahead.n = 0
+		return u, true
+	}
+	p := m.take(q)
+	if p == nil {
+		if !q.own.some() {
+			return unit{}, false
+		}
+		if q.own.Gap > 0 {
+			q.own.queued--
+		}
+		return ownUnit(q.own.Bytes), true
+	}
+	u := newUnit(p, q.limits.amsdu)
+	if p.Segs <= 1 && q.limits.amsdu > 0 {
+		m.join(q, &u)
+	}
+	return u, true
+}
+
+// join makes u, a packet, an A-MSDU with those that follow, as long as they fit.
+func (m *Medium) join(q *txq, u *unit) {
+	bytes := msduHeader + u.bytes - macHeader - fcs
+	for last := u.p; ; {
+		p := m.take(q)
+		if p == nil {
+			return
+		}
+		longer := (bytes+3)&^3 + msduHeader + llc + int(p.L3Len)
+		if p.Segs > 1 || longer > q.limits.amsdu {
+			q.spare = p
+			return
+		}
+		last.Next, last = p, p
+		bytes = longer
+		u.bytes = macHeader + bytes + fcs
+	}
+}
+
+// take is the next packet of q, if there is one.
+func (m *Medium) take(q *txq) *pkt.Packet {
+	if p := q.spare; p != nil {
+		q.spare = nil
+		return p
+	}
+	if q.up {
+		return q.queue.Pop()
+	}
+	if m.c.stations != nil {
+		return m.c.stations.TakeFor(m.c.now, m.named(q.station), q.ac)
+	}
+	p := q.queue.Pop()
+	if p != nil {
+		m.buffered--
+	}
+	return p
 }

@@ -12,13 +12,22 @@ import (
 type Config struct {
 	// GHz2 is the 2.4 GHz band, else 5 GHz.
 	GHz2 bool
+	// LongSlot has slots of 20 µs instead of 9 at 2.4 GHz, as with stations of
+	// 802.11b.
+	LongSlot bool
 	// EDCA are the access point's parameters, StationEDCA the stations'.
 	EDCA, StationEDCA [pkt.NumACs]Params
 	Stations          []Station
-	// Basic is the mode of group-addressed frames.
+	// Basic is the mode of group-addressed frames and beacons.
 	Basic Mode
-	// Longest is how long a PPDU may be; 0 is the standard's 5.484 ms.
-	Longest time.Duration
+	// Longest is how long a PPDU may be, MaxBytes and MaxMPDUs how much an A-MPDU
+	// may carry; 0 is what the standard allows: 5.484 ms, and what the PHY can.
+	Longest  time.Duration
+	MaxBytes int
+	MaxMPDUs int
+	// AMSDU is how many bytes an A-MSDU may have, 3839, 7935 or 11398, within what
+	// an A-MPDU's subframe can hold: 4095 for HT; 0 is none.
+	AMSDU int
 	// Hardware is how many aggregates per category are ready ahead of the medium,
 	// the one on the air included.
 	Hardware int
@@ -27,8 +36,15 @@ type Config struct {
 	Driver int
 	// Retries is how often an MPDU is sent again before it is given up.
 	Retries int
-	// RTS precedes frames of more bytes with RTS and CTS; 0 is never.
+	// RTS precedes PPDUs of more bytes with RTS and CTS; 0 is never.
 	RTS int
+	// Protect is the mode of the CTS to itself that a sender precedes PPDUs with
+	// that older stations would not understand, those of a later PHY; the zero
+	// Mode is none.
+	Protect Mode
+	// UplinkLimit is how many packets wait in a station for its own medium access
+	// in each category; 0 is 1000, a device's txqueuelen.
+	UplinkLimit int
 }
 
 // DefaultConfig is a cell at 5 GHz without stations: ath9k's two aggregates in
@@ -45,56 +61,74 @@ func DefaultConfig() Config {
 type Medium struct {
 	conf Config
 	t    timing
-	// eifs is by how much longer a medium stays busy for all after a frame that
-	// was not received: SIFS and the slowest acknowledgement.
-	eifs time.Duration
 
 	txqs     [][pkt.NumACs]txq // by station; the last one is the group's
 	round    [pkt.NumACs][]int // stations with packets in the driver
 	buffered int               // packets in the driver's queues
-	hw       [pkt.NumACs][]aggregate
-	spares   []aggregate // for reuse
-	ap       [pkt.NumACs]contender
-	ups      []up
-	idle     pkt.Time // since when the medium is, or will be, idle
-	errors   *random.Rand
-	flows    []int32 // station by flow, plus 2; 0 is unknown
+	spares   []aggregate       // for reuse
+
+	// functions are all who contend: the access point's by category, then those of
+	// stations that send.
+	functions []*function
+	senders   []*function // in the exchange that is being decided
+	txop      txop
+	told      pkt.Time // up to which time is accounted for; the medium is idle then
+	injected  int      // packets that stations were given and that are not settled
+
+	errors *random.Rand
+	env    link.Env
+	// The station that a flow is for, or from, plus 2; 0 is unknown.
+	to, from []int32
 	stats    Stats
-	// OnAir, if set, is told of everything that holds the medium.
+	c        call
+	// OnAir, if set, is told of all that the medium's time is used for.
 	OnAir func(Air)
+}
+
+// call is what Transmit was called with.
+type call struct {
+	now pkt.Time
+	src link.Source
+	// stations is src, if it knows them.
+	stations link.StationSource
+	out      link.Outcome
 }
 
 // New makes the medium of a cell with at least one station.
 func New(conf Config, env link.Env) *Medium {
-	m := &Medium{conf: conf, t: timings(conf.GHz2), errors: env.Random("wifi/errors")}
+	m := &Medium{conf: conf, t: timings(&conf), errors: env.Random("wifi/errors"), env: env}
 	slowest := Mode{PHY: OFDM, Width: 20, Kbps: 6000}
-	m.eifs = m.t.sifs + m.air(&slowest, ackBytes)
+	m.t.eifs = m.t.sifs + m.air(&slowest, ackBytes)
+	if m.conf.UplinkLimit == 0 {
+		m.conf.UplinkLimit = 1000
+	}
 	m.txqs = make([][pkt.NumACs]txq, len(conf.Stations)+1)
+	m.stats.Stations = make([]StationStats, len(m.txqs))
 	for i := range m.txqs {
 		for ac := range pkt.AC(pkt.NumACs) {
-			q := &m.txqs[i][ac]
-			q.station, q.ac, q.mode = i, ac, &m.conf.Basic
-			q.limits = limitsOf(OFDM, 0)
-			if i < len(conf.Stations) {
-				q.mode = &m.conf.Stations[i].Mode
-				q.limits = limitsOf(q.mode.PHY, conf.Longest)
-			}
+			m.txqs[i][ac] = txq{station: i, ac: ac, limits: limitsOf(m.mode(i).PHY, &conf)}
 		}
 	}
 	for ac := range pkt.AC(pkt.NumACs) {
-		m.ap[ac] = newContender(conf.EDCA[ac], m.t, env.Random("wifi/ap/"+ac.String()))
+		rng := env.Random("wifi/ap/" + ac.String())
+		m.functions = append(m.functions, &function{contender: newContender(conf.EDCA[ac], m.t, rng), station: accessPoint, ac: ac})
 	}
 	for i := range conf.Stations {
 		if u := conf.Stations[i].Uplink; u != nil {
-			s := up{Uplink: *u, station: i, mode: &m.conf.Stations[i].Mode, errors: conf.Stations[i].Error}
-			s.rng = env.Random("wifi/up/" + string(rune('0'+i)))
-			s.contender = newContender(conf.StationEDCA[u.AC], m.t, s.rng)
-			s.draw()
-			m.ups = append(m.ups, s)
+			f := m.sender(i, u.AC)
+			f.q.own = &generator{Uplink: *u}
+			f.draw()
 		}
 	}
-	m.stats.Stations = make([]StationStats, len(m.txqs))
 	return m
+}
+
+// mode is that of a station, or the group.
+func (m *Medium) mode(station int) *Mode {
+	if station == m.group() {
+		return &m.conf.Basic
+	}
+	return &m.conf.Stations[station].Mode
 }
 
 // air is how long a PPDU holds the medium.
@@ -109,29 +143,59 @@ func (m *Medium) air(mode *Mode, bytes int) time.Duration {
 // group is the number of the group's queues.
 func (m *Medium) group() int { return len(m.conf.Stations) }
 
+// named is the station's number as others know it.
+func (m *Medium) named(station int) int {
+	if station == m.group() {
+		return link.Group
+	}
+	return station
+}
+
 // Stations implements link.Stationed.
 func (m *Medium) Stations() int { return len(m.conf.Stations) }
 
 // Station implements link.Stationed.
 func (m *Medium) Station(p *pkt.Packet) int {
-	id := int(p.Flow.ID)
-	if id >= maxFlows {
-		return m.find(p)
+	station := remember(&m.to, p)
+	if *station == 0 {
+		*station = int32(m.receiver(p)) + 2
 	}
-	if id >= len(m.flows) {
-		m.flows = append(m.flows, make([]int32, id+1-len(m.flows))...)
+	return int(*station) - 2
+}
+
+// Sender implements link.Uplinker.
+func (m *Medium) Sender(p *pkt.Packet) (station int, ok bool) {
+	s := remember(&m.from, p)
+	if *s == 0 {
+		src, _ := p.Flow.Addrs()
+		*s = 1
+		for i := range m.conf.Stations {
+			if m.conf.Stations[i].Addr == src {
+				*s = int32(i) + 2
+				break
+			}
+		}
 	}
-	if m.flows[id] == 0 {
-		m.flows[id] = int32(m.find(p)) + 2
-	}
-	return int(m.flows[id]) - 2
+	return int(*s) - 2, *s > 1
 }
 
 // maxFlows is how many flows have their station remembered.
 const maxFlows = 1 << 16
 
-// find looks a packet's station up.
-func (m *Medium) find(p *pkt.Packet) int {
+// remember is where a number for p's flow is kept, 0 at first.
+func remember(by *[]int32, p *pkt.Packet) *int32 {
+	id := int(p.Flow.ID)
+	if id >= maxFlows {
+		return new(int32)
+	}
+	if id >= len(*by) {
+		*by = append(*by, make([]int32, id+1-len(*by))...)
+	}
+	return &(*by)[id]
+}
+
+// receiver looks up whom a packet is for.
+func (m *Medium) receiver(p *pkt.Packet) int {
 	_, dst := p.Flow.Addrs()
 	if dst.IsMulticast() || dst.Is4() && dst.As4() == [4]byte{255, 255, 255, 255} {
 		return link.Group
@@ -151,103 +215,4 @@ func (m *Medium) queueOf(p *pkt.Packet) *txq {
 		s = m.group()
 	}
 	return &m.txqs[s][p.AC()]
-}
-
-// Transmit implements link.Link. The opportunity is for whoever wins the medium
-// next: the access point, one of its stations, or several, who collide.
-func (m *Medium) Transmit(now pkt.Time, src link.Source, out link.Outcome) (pkt.Time, bool) {
-	for { // while the access point was quiet
-		at := m.next(now, false)
-		if at >= now {
-			break
-		}
-		m.exchange(at, nil)
-	}
-	m.fill(now, src)
-	ready := false
-	for ac := range m.hw {
-		if len(m.hw[ac]) > 0 {
-			m.ap[ac].want(now, m.idle)
-			ready = true
-		}
-	}
-	if !ready {
-		return now, false
-	}
-	m.exchange(m.next(pkt.Never, true), &call{now, src, out})
-	return m.idle, true
-}
-
-// call is a Transmit in which the access point takes part.
-type call struct {
-	now pkt.Time
-	src link.Source
-	out link.Outcome
-}
-
-// next is when somebody sends, if that is before until; the access point counts
-// if ap is set. Stations' packets that arrive before that are there.
-func (m *Medium) next(until pkt.Time, ap bool) pkt.Time {
-	at := until
-	if ap {
-		for ac := range m.ap {
-			at = min(at, m.ap[ac].access(m.idle, m.t.slot))
-		}
-	}
-	for i := range m.ups {
-		at = min(at, m.ups[i].access(m.idle, m.t.slot))
-	}
-	for {
-		first := -1
-		for i := range m.ups {
-			if u := &m.ups[i]; u.since == pkt.Never && u.next < at && (first < 0 || u.next < m.ups[first].next) {
-				first = i
-			}
-		}
-		if first < 0 {
-			return at
-		}
-		u := &m.ups[first]
-		u.want(u.next, m.idle)
-		at = min(at, u.access(m.idle, m.t.slot))
-	}
-}
-
-// exchange lets those send who are first, at the instant at. Without a call the
-// access point is quiet.
-func (m *Medium) exchange(at pkt.Time, c *call) {
-	ap, winners := -1, 0
-	for ac := pkt.NumACs - 1; ac >= 0; ac-- {
-		f := &m.ap[ac]
-		switch {
-		case c == nil || f.access(m.idle, m.t.slot) != at:
-			f.heard(at, m.idle, m.t.slot)
-		case ap < 0:
-			ap = ac
-			winners++
-		default: // an internal collision: the higher category goes first
-			f.failed()
-		}
-	}
-	var last *up
-	for i := range m.ups {
-		u := &m.ups[i]
-		u.arrivals(at)
-		if u.access(m.idle, m.t.slot) != at {
-			u.heard(at, m.idle, m.t.slot)
-			continue
-		}
-		u.sending = true
-		winners++
-		last = u
-	}
-	m.stats.Idle += at.Sub(m.idle)
-	switch {
-	case winners > 1:
-		m.collide(at, ap, c)
-	case ap >= 0:
-		m.send(at, pkt.AC(ap), c)
-	default:
-		m.receive(at, last)
-	}
 }

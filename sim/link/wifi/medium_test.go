@@ -2,7 +2,6 @@ package wifi
 
 import (
 	"math"
-	"math/rand/v2"
 	"net/netip"
 	"testing"
 	"time"
@@ -94,9 +93,9 @@ func TestAggregates(t *testing.T) {
 		{ht(20, 15, 400), 4 * time.Millisecond, 42}, {ht(20, 15, 400), 0, 42}, {ht(20, 7, 800), 0, 28}, {ht(20, 7, 800), 4 * time.Millisecond, 20},
 		{ht(20, 0, 400), 0, 3}, {ht(20, 0, 400), 4 * time.Millisecond, 2}, {vht(80, 9, 1, 400), 0, 64}, {ofdm(54), 0, 1},
 	} {
-		a, l := aggregate{}, limitsOf(c.mode.PHY, c.longest)
-		u := newUnit(&pkt.Packet{L3Len: 1500, Segs: 1})
-		for l.fits(&a, &u, &c.mode) {
+		a, l := aggregate{}, limitsOf(c.mode.PHY, &Config{Longest: c.longest}).in(&c.mode)
+		u := newUnit(&pkt.Packet{L3Len: 1500, Segs: 1}, 0)
+		for l.room(&a, u.bytes) > 0 {
 			a.add(u)
 		}
 		if a.mpdus != c.want {
@@ -124,11 +123,11 @@ func TestExchange(t *testing.T) {
 		{ht(20, 0, 400), 2, 3618.1}, {ht(20, 0, 400), 1, 1908.1},
 	} {
 		m := New(cell(c.mode), link.Env{})
-		a := aggregate{}
+		a := aggregate{q: &m.txqs[0][pkt.ACBE], mode: c.mode}
 		for range c.n {
-			a.add(newUnit(&pkt.Packet{L3Len: 1500, Segs: 1}))
+			a.add(newUnit(&pkt.Packet{L3Len: 1500, Segs: 1}, 0))
 		}
-		got := float64(m.ap[pkt.ACBE].aifs+m.air(&c.mode, a.psdu(false))+m.answer(&c.mode, true))/1e3 + 67.5
+		got := float64(m.functions[pkt.ACBE].aifs+m.air(&c.mode, a.psdu(false))+m.answer(&a))/1e3 + 67.5
 		// a block ack at the response rate: 24 Mbit/s for MCS 15, 6 for MCS 0,
 		// where the sums have 24
 		if slow := c.mode.Response(); slow.Kbps == 6000 {
@@ -171,9 +170,9 @@ func TestCell(t *testing.T) {
 
 // TestUplinkCell is the same cell with the stations sending, who contend and
 // collide: INET measured these totals, in Mbit/s, with the first station at one
-// of the rates. From 12 Mbit/s down INET is up to 7.5 % above: its radio receives
-// a robust frame through a collision now and then, here all that collide are
-// lost.
+// of the rates. Its runs are of four seconds, in which the slow station's frames
+// are so few that the totals from 12 Mbit/s down have a standard deviation of 2 to
+// 3 %; here they are means of sixty.
 func TestUplinkCell(t *testing.T) {
 	for slow, want := range map[int]float64{54: 24.2, 36: 23.1, 24: 21.2, 18: 19.9, 12: 17.8, 9: 15.2, 6: 12.2} {
 		c := dcf(cell(ofdm(slow), ofdm(54), ofdm(54), ofdm(54), ofdm(54)))
@@ -181,108 +180,13 @@ func TestUplinkCell(t *testing.T) {
 			c.Stations[i].Uplink = &Uplink{AC: pkt.ACBE, Bytes: 1028}
 		}
 		m := New(c, link.Env{Seed: 1})
-		end := drive(m, silent{}, nil, 20*time.Second)
+		end := drive(m, silent{}, nil, 60*time.Second)
 		total := 0.0
 		for i := range c.Stations {
 			total += mbps(m.stats.Stations[i].UpPackets, 1000, end)
 		}
-		tolerance := 0.05
-		if slow <= 12 {
-			tolerance = 0.075
-		}
-		if math.Abs(total-want) > want*tolerance {
-			t.Errorf("slowest at %d Mbit/s: %.2f Mbit/s in all, want %.1f within %v", slow, total, want, tolerance)
+		if math.Abs(total-want) > want*0.05 {
+			t.Errorf("slowest at %d Mbit/s: %.2f Mbit/s in all, want %.1f within 5 %%", slow, total, want)
 		}
 	}
-}
-
-// TestBianchi checks how often n saturated stations collide: against the slotted
-// chain that Bianchi's model approximates, played out, and against its fixed
-// point (JSAC 2000), by which a station sends in a slot with probability tau and
-// meets another with p. That takes the stations for independent, which for two
-// of them is 6.5 % off the chain.
-func TestBianchi(t *testing.T) {
-	for _, n := range []int{2, 3, 5, 10, 20} {
-		modes := make([]Mode, n)
-		for i := range modes {
-			modes[i] = ofdm(54)
-		}
-		c := dcf(cell(modes...))
-		for i := range c.Stations {
-			c.Stations[i].Uplink = &Uplink{AC: pkt.ACBE, Bytes: 1028}
-		}
-		c.Retries = 1000 // Bianchi's stations never give up
-		m := New(c, link.Env{Seed: 7})
-		attempts, failures := uint64(0), uint64(0)
-		m.OnAir = func(a Air) {
-			switch a.Kind {
-			case Up:
-				attempts++
-			case Collision:
-				attempts, failures = attempts+uint64(a.MPDUs), failures+uint64(a.MPDUs)
-			}
-		}
-		drive(m, silent{}, nil, 60*time.Second)
-		got := float64(failures) / float64(attempts)
-		if want := chain(n, 16, 6); math.Abs(got-want) > want*0.02 {
-			t.Errorf("%d stations: collision probability %.4f, the chain has %.4f", n, got, want)
-		}
-		tolerance := 0.05
-		if n == 2 {
-			tolerance = 0.08
-		}
-		if want := bianchi(n, 16, 6); math.Abs(got-want) > want*tolerance {
-			t.Errorf("%d stations: collision probability %.4f, Bianchi says %.4f", n, got, want)
-		}
-	}
-}
-
-// chain plays n saturated stations slot by slot: windows of w slots that double
-// up to m times.
-func chain(n, w, m int) float64 {
-	rng := rand.New(rand.NewPCG(1, uint64(n)))
-	window, counter := make([]int, n), make([]int, n)
-	for i := range window {
-		window[i] = w
-		counter[i] = rng.IntN(w)
-	}
-	attempts, failures := 0, 0
-	for attempts < 400000 {
-		var sending []int
-		for i := range counter {
-			if counter[i]--; counter[i] < 0 {
-				sending = append(sending, i)
-			}
-		}
-		attempts += len(sending)
-		for _, i := range sending {
-			if len(sending) > 1 {
-				failures++
-				window[i] = min(2*window[i], w<<m)
-			} else {
-				window[i] = w
-			}
-			counter[i] = rng.IntN(window[i])
-		}
-	}
-	return float64(failures) / float64(attempts)
-}
-
-// bianchi solves for p with a first window of w slots that doubles up to m times.
-func bianchi(n, w, m int) float64 {
-	low, high := 0.0, 1.0
-	for range 100 {
-		p := (low + high) / 2
-		sum, pow := 0.0, 1.0
-		for range m {
-			sum, pow = sum+pow, pow*2*p
-		}
-		tau := 2 / (1 + float64(w) + p*float64(w)*sum)
-		if q := 1 - math.Pow(1-tau, float64(n-1)); q > p {
-			low = p
-		} else {
-			high = p
-		}
-	}
-	return low
 }

@@ -226,6 +226,14 @@ func (m *Mode) Duration(bytes int) time.Duration {
 	return m.preamble() + time.Duration(symbols)*m.symbol()
 }
 
+// carries is the most bytes of a PSDU whose PPDU is on the air for at most so
+// long, for PHYs of OFDM.
+func (m *Mode) carries(d time.Duration) int {
+	const service, tail = 16, 6
+	symbols := int64((d - m.preamble()) / m.symbol())
+	return max(int(symbols*int64(m.bitsPerSymbol())-service-tail*int64(m.encoders()))/8, 0)
+}
+
 // basic are the OFDM rates every station understands, in kbit/s.
 var basic = [...]int{6000, 12000, 24000}
 

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/uqtool/uq/sim/pkt"
-	"github.com/uqtool/uq/sim/random"
 )
 
 // Station is one that is associated to the access point.
@@ -17,13 +16,14 @@ type Station struct {
 	// Weight is its share of the airtime, in µs a round; 0 is the scheduler's
 	// default.
 	Weight int
-	// Error is the probability that an MPDU is not received, in parts of 2^32.
+	// Error is the probability that an MPDU is not received, in parts of 2^32,
+	// whatever its length.
 	Error uint32
 	// Uplink is what it sends itself; nil is nothing.
 	Uplink *Uplink
 }
 
-// Uplink is a station's own traffic to the access point.
+// Uplink is traffic that a station makes up and sends to the access point.
 type Uplink struct {
 	AC pkt.AC
 	// Bytes is the length of a packet, layer 3.
@@ -32,17 +32,22 @@ type Uplink struct {
 	Gap time.Duration
 }
 
-// txq holds what a station is still to be sent in one category: the driver's
-// part of mac80211's structure of that name.
+// txq holds what a station is still to be sent in one category, or to send: the
+// driver's part of mac80211's structure of that name.
 type txq struct {
 	station int
 	ac      pkt.AC
-	mode    *Mode
+	up      bool
 	limits  limits
-	// queue is what the driver took from a scheduler that knows no stations.
+	// queue is what the driver took from a scheduler that knows no stations, or
+	// what the station has been given to send.
 	queue pkt.FIFO
-	// spare was taken for an aggregate that had no room for it.
+	// spare had no room in an A-MSDU, ahead none in an aggregate; ahead.n is 0 if
+	// there is none.
 	spare *pkt.Packet
+	ahead unit
+	// own is the traffic the station makes up; nil is none.
+	own *generator
 	// again was not received, oldest first.
 	again []unit
 	// order is what was sent and is not delivered, oldest first, numbered from
@@ -56,56 +61,69 @@ type txq struct {
 
 // place is a packet's in the receiver's reordering buffer.
 type place struct {
-	p     *pkt.Packet
-	mpdu  uint64 // number of its first MPDU
-	state placeState
+	p    *pkt.Packet
+	mpdu uint64 // number of its oldest MPDU that is not settled, if all go in order
+	left int    // MPDUs not settled
+	// lost says that one was given up.
+	lost bool
 }
 
-type placeState uint8
-
-const (
-	onTheWay placeState = iota
-	received
-	givenUp
-)
-
-// number gives u its place behind all others.
-func (q *txq) number(u *unit) {
-	u.seq = q.base + uint64(len(q.order))
-	q.order = append(q.order, place{p: u.p, mpdu: q.mpdus})
-	q.mpdus += uint64(u.n)
+// number gives k MPDUs of u their numbers, and the first ones their place behind
+// all others.
+func (q *txq) number(u *unit, k int) {
+	if !u.placed {
+		u.placed, u.seq = true, q.base+uint64(len(q.order))
+		q.order = append(q.order, place{p: u.p, mpdu: q.mpdus, left: u.n})
+	}
+	q.mpdus += uint64(k)
 }
 
-// inWindow says whether n more MPDUs stay within what may be unacknowledged.
-func (q *txq) inWindow(n int) bool {
-	return len(q.order) == 0 || q.mpdus+uint64(n)-q.order[0].mpdu <= uint64(q.limits.mpdus)
+// window is how many more MPDUs may be sent until the oldest one is settled.
+// Without aggregates there is none: what is sent again goes at once.
+func (q *txq) window() int {
+	if len(q.order) == 0 || q.plain() {
+		return q.limits.mpdus
+	}
+	return q.limits.mpdus - int(q.mpdus-q.order[0].mpdu)
 }
 
-// settle notes what became of u.
-func (q *txq) settle(u *unit, s placeState) { q.order[u.seq-q.base].state = s }
+// settle notes that k MPDUs of u were received, or given up.
+func (q *txq) settle(u *unit, k int, lost bool) {
+	o := &q.order[u.seq-q.base]
+	o.left -= k
+	o.mpdu += uint64(k)
+	o.lost = o.lost || lost
+}
 
-// up is a station's own traffic at work.
-type up struct {
-	contender
+// plain says whether q's station does not aggregate.
+func (q *txq) plain() bool { return q.limits.mpdus == 1 }
+
+// ready says whether q could have an aggregate made now, but for what the
+// scheduler has.
+func (q *txq) ready() bool {
+	return len(q.again) > 0 || q.window() > 0 && (q.ahead.n > 0 || q.spare != nil || q.queue.Len() > 0 || q.own.some())
+}
+
+// generator makes up packets.
+type generator struct {
 	Uplink
-	station int
-	mode    *Mode
-	next    pkt.Time // when the next packet arrives
-	queued  int      // packets
-	sending bool     // it has won the exchange that is being decided
-	retries int
-	errors  uint32
-	rng     *random.Rand
+	next   pkt.Time // when the next one arrives
+	queued int
 }
 
-// arrivals counts what has come until the instant at.
-func (u *up) arrivals(at pkt.Time) {
-	if u.Gap == 0 {
-		u.queued = 1
-		return
+// some says whether there is a packet.
+func (g *generator) some() bool { return g != nil && (g.queued > 0 || g.Gap == 0) }
+
+// arrivals counts what has come until the instant at, and drops what is over
+// limit.
+func (g *generator) arrivals(at pkt.Time, limit int) (dropped int) {
+	if g.Gap == 0 || g.next > at {
+		return 0
 	}
-	for u.next <= at && u.next != pkt.Never {
-		u.queued++
-		u.next = u.next.Add(u.Gap)
-	}
+	n := int(at.Sub(g.next)/g.Gap) + 1
+	g.next = g.next.Add(time.Duration(n) * g.Gap)
+	g.queued += n
+	dropped = max(g.queued-limit, 0)
+	g.queued -= dropped
+	return dropped
 }

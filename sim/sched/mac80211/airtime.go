@@ -56,6 +56,11 @@ func (q *Qdisc) Held(now pkt.Time, station int, ac pkt.AC, held bool) {
 	}
 }
 
+// Block implements sched.Stations. What is blocked keeps its place in the round.
+func (q *Qdisc) Block(_ pkt.Time, station int, ac pkt.AC, blocked bool) {
+	q.station(station).ac[ac].blocked = blocked
+}
+
 // Used implements sched.Stations.
 func (q *Qdisc) Used(now pkt.Time, station int, ac pkt.AC, airtime time.Duration, up bool) {
 	s := q.station(station)

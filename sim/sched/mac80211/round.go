@@ -62,7 +62,9 @@ func (t *txq) held() bool { return t.acc.held && t.acc.serving == t }
 
 // may says whether t can have a turn, given credit. What the link holds counts as
 // pending, and would for ever if that kept it from being sent.
-func (q *Qdisc) may(t *txq) bool { return t.held() || t.packets > 0 && q.allowed(t) }
+func (q *Qdisc) may(t *txq) bool {
+	return !t.acc.blocked && (t.held() || t.packets > 0 && q.allowed(t))
+}
 
 // list puts t into its round if it is not there: in front if its station has a
 // deficit, which will move it back should it be in debt.
