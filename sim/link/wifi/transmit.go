@@ -34,9 +34,7 @@ type txop struct {
 func (m *Medium) Transmit(now pkt.Time, src link.Source, out link.Outcome) (pkt.Time, bool) {
 	m.c = call{now: now, src: src, out: out}
 	m.c.stations, _ = src.(link.StationSource)
-	for at := m.next(now); at < now; at = m.next(now) { // while the access point was quiet
-		m.exchange(at)
-	}
+	m.catchUp(now)
 	m.fill()
 	ready := m.injected > 0
 	for ac := range m.functions[:pkt.NumACs] {
@@ -50,6 +48,15 @@ func (m *Medium) Transmit(now pkt.Time, src link.Source, out link.Outcome) (pkt.
 	}
 	m.exchange(m.next(pkt.Never))
 	return m.told, true
+}
+
+// catchUp lets stations have sent until the instant now what they made up
+// themselves while the access point was quiet.
+func (m *Medium) catchUp(now pkt.Time) {
+	m.c.now = now
+	for at := m.next(now); at < now; at = m.next(now) {
+		m.exchange(at)
+	}
 }
 
 // next is when somebody sends, if that is before until.

@@ -27,6 +27,7 @@ func (m *Medium) sender(station int, ac pkt.AC) *function {
 
 // Uplink implements link.Uplinker.
 func (m *Medium) Uplink(now pkt.Time, station int, p *pkt.Packet) bool {
+	m.catchUp(now)
 	f := m.sender(station, p.AC())
 	if f.q.queue.Len() >= m.conf.UplinkLimit {
 		m.stats.Stations[station].Overflow++
