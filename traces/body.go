@@ -257,8 +257,8 @@ func joinPlanes(res []uint64, planes []byte, mask uint8, rest uint64) {
 			k++
 		}
 	}
-	// One pass for the usual one to three planes, more for the others.
-	p0, p1, p2 := plane[0], plane[1], plane[2]
+	// One pass for the usual one to three planes, more for the others. The
+	// lengths are stated where the compiler can see them.
 	s0, s1, s2 := shift[0]&63, shift[1]&63, shift[2]&63
 	switch {
 	case k == 0:
@@ -266,22 +266,26 @@ func joinPlanes(res []uint64, planes []byte, mask uint8, rest uint64) {
 			res[i] = rest
 		}
 	case k == 1:
+		p0 := plane[0][:len(res)]
 		for i := range res {
 			res[i] = rest | uint64(p0[i])<<s0
 		}
 	case k == 2:
+		p0, p1 := plane[0][:len(res)], plane[1][:len(res)]
 		for i := range res {
 			res[i] = rest | uint64(p0[i])<<s0 | uint64(p1[i])<<s1
 		}
 	default:
+		p0, p1, p2 := plane[0][:len(res)], plane[1][:len(res)], plane[2][:len(res)]
 		for i := range res {
 			res[i] = rest | uint64(p0[i])<<s0 | uint64(p1[i])<<s1 | uint64(p2[i])<<s2
 		}
 	}
 	for j := 3; j < k; j++ {
 		s := shift[j] & 63
-		for i, v := range plane[j] {
-			res[i] |= uint64(v) << s
+		p := plane[j][:len(res)]
+		for i := range res {
+			res[i] |= uint64(p[i]) << s
 		}
 	}
 }

@@ -9,6 +9,9 @@ import (
 
 // predictor turns a column into small numbers and back. encode fills c.res from
 // the block, decode the block from c.res; c.zero says that all of c.res is 0.
+//
+// The functions that make one are not to be inlined: their closures, copied to
+// where they are inlined, would do without inlining themselves.
 type predictor struct {
 	encode func(c *codec, b *Block)
 	decode func(c *codec, b *Block) error
@@ -74,6 +77,8 @@ func checkExcess(x uint64) error {
 }
 
 // plain stores values as they are.
+//
+//go:noinline
 func plain[T unsigned](col func(*Block) []T) predictor {
 	return predictor{
 		encode: func(c *codec, b *Block) {
@@ -82,7 +87,7 @@ func plain[T unsigned](col func(*Block) []T) predictor {
 			}
 		},
 		decode: func(c *codec, b *Block) error {
-			v := col(b)
+			v := col(b)[:len(c.res)]
 			for i, r := range c.res {
 				v[i] = T(r)
 			}
@@ -92,6 +97,8 @@ func plain[T unsigned](col func(*Block) []T) predictor {
 }
 
 // flowDelta stores the difference to the flow's previous record.
+//
+//go:noinline
 func flowDelta[T unsigned](col func(*Block) []T) predictor {
 	return predictor{
 		encode: func(c *codec, b *Block) {
@@ -102,13 +109,13 @@ func flowDelta[T unsigned](col func(*Block) []T) predictor {
 			}
 		},
 		decode: func(c *codec, b *Block) error {
-			v := col(b)
+			flows := b.Flow
+			v, res, last := col(b)[:len(flows)], c.res[:len(flows)], c.state(b)
 			if c.zero {
 				clear(v)
 				return nil
 			}
-			res, last := c.res, c.state(b)
-			for i, f := range b.Flow {
+			for i, f := range flows {
 				d := T(last[f]) + T(zag(res[i]))
 				last[f] = uint32(d)
 				v[i] = d
@@ -118,6 +125,7 @@ func flowDelta[T unsigned](col func(*Block) []T) predictor {
 	}
 }
 
+//go:noinline
 func timeColumn() predictor {
 	return predictor{
 		encode: func(c *codec, b *Block) {
@@ -129,11 +137,12 @@ func timeColumn() predictor {
 		},
 		decode: func(c *codec, b *Block) error {
 			t, x, back := c.base, uint64(0), uint64(0)
+			times := b.Time[:len(c.res)]
 			for i, d := range c.res {
 				t += pkt.Time(d)
 				x |= excess(t)
 				back |= d
-				b.Time[i] = t
+				times[i] = t
 			}
 			if back>>63 != 0 {
 				return errors.New("time runs backwards")
@@ -143,6 +152,7 @@ func timeColumn() predictor {
 	}
 }
 
+//go:noinline
 func flowColumn() predictor {
 	p := plain(func(b *Block) []uint16 { return b.Flow })
 	values := p.decode
@@ -153,6 +163,7 @@ func flowColumn() predictor {
 	return p
 }
 
+//go:noinline
 func pathColumn() predictor {
 	p := plain(func(b *Block) []uint16 { return b.Path })
 	values := p.decode
@@ -174,6 +185,7 @@ func checkIndex(index []uint16, n int) error {
 	return nil
 }
 
+//go:noinline
 func segsColumn() predictor {
 	return predictor{
 		encode: func(c *codec, b *Block) {
@@ -183,8 +195,9 @@ func segsColumn() predictor {
 		},
 		decode: func(c *codec, b *Block) error {
 			least := ^uint16(0)
+			segs := b.Segs[:len(c.res)]
 			for i, r := range c.res {
-				b.Segs[i] = uint16(r) + 1
+				segs[i] = uint16(r) + 1
 				least = min(least, uint16(r)+1)
 			}
 			if least == 0 {
@@ -214,6 +227,8 @@ func perSegment(length uint32, hdr, segs uint16) uint32 {
 }
 
 // lenColumn predicts full segments: of a bulk flow only the tails differ.
+//
+//go:noinline
 func lenColumn() predictor {
 	return predictor{
 		encode: func(c *codec, b *Block) {
@@ -225,12 +240,14 @@ func lenColumn() predictor {
 			}
 		},
 		decode: func(c *codec, b *Block) error {
-			full, res := c.state(b), c.res
-			for i, f := range b.Flow {
-				hdr, segs := b.HdrLen[i], b.Segs[i]
-				l := uint32(zag(res[i])) + uint32(hdr) + uint32(segs)*full[f]
-				b.Len[i] = l
-				full[f] = max(full[f], perSegment(l, hdr, segs))
+			flows := b.Flow
+			n, full := len(flows), c.state(b)
+			res, lens, hdrs, segs := c.res[:n], b.Len[:n], b.HdrLen[:n], b.Segs[:n]
+			for i, f := range flows {
+				m := full[f]
+				l := uint32(zag(res[i])) + uint32(hdrs[i]) + uint32(segs[i])*m
+				lens[i] = l
+				full[f] = max(m, perSegment(l, hdrs[i], segs[i]))
 			}
 			return nil
 		},
@@ -238,6 +255,8 @@ func lenColumn() predictor {
 }
 
 // infoColumn takes out what segs already says about the GSO remark.
+//
+//go:noinline
 func infoColumn() predictor {
 	flip := func(b *Block) {
 		info := b.Info
@@ -262,6 +281,8 @@ func infoColumn() predictor {
 }
 
 // seqColumn predicts that a TCP flow goes on where it was.
+//
+//go:noinline
 func seqColumn() predictor {
 	return predictor{
 		encode: func(c *codec, b *Block) {
@@ -272,11 +293,14 @@ func seqColumn() predictor {
 			}
 		},
 		decode: func(c *codec, b *Block) error {
-			next, tcp, res := c.state(b), c.tcpMasks(b), c.res
-			for i, f := range b.Flow {
+			flows := b.Flow
+			n, next := len(flows), c.state(b)
+			tcp := c.tcpMasks(b)[:len(next)]
+			res, seqs, lens, hdrs := c.res[:n], b.Seq[:n], b.Len[:n], b.HdrLen[:n]
+			for i, f := range flows {
 				seq := next[f] + uint32(zag(res[i]))
-				b.Seq[i] = seq
-				next[f] = seq + payload(b.Len[i], b.HdrLen[i])&tcp[f]
+				seqs[i] = seq
+				next[f] = seq + payload(lens[i], hdrs[i])&tcp[f]
 			}
 			return nil
 		},
@@ -296,6 +320,8 @@ func (c *codec) tcpMasks(b *Block) []uint32 {
 }
 
 // reasonColumn predicts that packets of the same fate have the same reason.
+//
+//go:noinline
 func reasonColumn() predictor {
 	return predictor{
 		encode: func(c *codec, b *Block) {

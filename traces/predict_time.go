@@ -14,6 +14,7 @@ func floorDiv1000(t pkt.Time) pkt.Time {
 	return q
 }
 
+//go:noinline
 func ktimeColumn() predictor {
 	return predictor{
 		encode: func(c *codec, b *Block) {
@@ -41,6 +42,7 @@ func ktimeColumn() predictor {
 	}
 }
 
+//go:noinline
 func ktimeNsColumn() predictor {
 	return predictor{
 		encode: func(c *codec, b *Block) {
@@ -82,6 +84,8 @@ type txTable [1024]pkt.Time
 func (t *txTable) slot(length uint32) *pkt.Time { return &t[length%1024] }
 
 // dueColumn stores the link time.
+//
+//go:noinline
 func dueColumn() predictor {
 	return predictor{
 		encode: func(c *codec, b *Block) {
@@ -136,6 +140,7 @@ func likelyDequeued(b *Block, i int, busy pkt.Time) pkt.Time {
 	return max(b.Time[i], busy)
 }
 
+//go:noinline
 func dequeuedColumn() predictor {
 	return predictor{
 		encode: func(c *codec, b *Block) {
@@ -184,6 +189,7 @@ func likelyVerdict(b *Block, i int, last pkt.Time) pkt.Time {
 	return max(b.Time[i], last)
 }
 
+//go:noinline
 func vtimeColumn() predictor {
 	return predictor{
 		encode: func(c *codec, b *Block) {
