@@ -80,8 +80,8 @@ type LiveOptions struct {
 	// Sender sends the copies that a link makes; nil is a raw socket, which is
 	// opened where it is needed.
 	Sender Sender
-	// OnCopy, if not nil, is called in the loop with each copy that was sent;
-	// damaged says that a bit of it was flipped.
+	// OnCopy, if not nil, is called in the loop with each copy that was sent, and
+	// the time just before; damaged says that a bit of it was flipped.
 	OnCopy func(b []byte, damaged bool, at pkt.Time)
 	// Witness tells of losses that nothing else does.
 	Witness record.Witness

@@ -76,17 +76,17 @@ func (d *decisions) corrupted(e *entry) []byte {
 
 // sendCopy sends a copy.
 func (l *Live) sendCopy(c *copied) {
+	begun := l.opt.Clock.Now()
 	if err := l.rw.sender.Send(c.bytes, c.dev, c.mark); err != nil {
 		count(&l.rw.result.Refused, refusal(err))
 		return
 	}
 	l.rw.result.Sent++
-	now := l.opt.Clock.Now()
-	late := now.Sub(c.due)
+	late := l.opt.Clock.Now().Sub(c.due)
 	l.opt.Meter.Late(late, 1)
 	_ = l.lateness.RecordValue(min(int64(late), int64(time.Minute)))
 	if l.opt.OnCopy != nil {
-		l.opt.OnCopy(c.bytes, c.damaged, now)
+		l.opt.OnCopy(c.bytes, c.damaged, begun)
 	}
 }
 

@@ -96,9 +96,19 @@ func balanceWords(b *strings.Builder, n *inject.Balance, interrupted bool) {
 	if n.Marked > 0 {
 		fmt.Fprintf(b, "  marked: %d delivered, %d of them with CE at the far end\n", n.Marked, n.CE)
 	}
+	if n.Rewritten != nil {
+		rewrittenWords(b, n.Rewritten)
+	}
 	if n.Stray.Arrivals > 0 {
 		fmt.Fprintf(b, "  %d packets met the queue that are not of the trace\n", n.Stray.Arrivals)
 	}
+}
+
+// rewrittenWords prints where the copies went and how corrupted packets arrived.
+func rewrittenWords(b *strings.Builder, r *inject.Rewritten) {
+	fmt.Fprintf(b, "  %s\n", &r.Rewrites)
+	fmt.Fprintf(b, "  at the far end: %d copies met, %d gone (%d lost behind the queue, %d did not fit the receiver's ring); corrupted packets met: %d damaged, %d intact, %d without a checksum that tells; %d others damaged\n",
+		r.Met, r.Gone, r.Released, r.Missed, r.Damaged, r.Intact, r.Unchecked, r.Harmed)
 }
 
 func reasonLine(b *strings.Builder, what string, m map[string]uint64) {

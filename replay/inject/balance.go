@@ -3,6 +3,7 @@ package inject
 import (
 	"syscall"
 
+	"github.com/uqtool/uq/replay"
 	"github.com/uqtool/uq/replay/netns"
 	"github.com/uqtool/uq/sim/pkt"
 	"github.com/uqtool/uq/traces"
@@ -36,6 +37,8 @@ type Balance struct {
 	Marked uint64 `json:"marked"`
 	CE     uint64 `json:"marked_met_with_ce"`
 	Stray  Stray  `json:"stray"`
+	// Rewritten is nil where the link neither copies nor corrupts.
+	Rewritten *Rewritten `json:"rewritten,omitempty"`
 }
 
 // Lost are the packets that the scheduler did not decide about, or whose
@@ -78,6 +81,7 @@ type tally struct {
 	b       Balance
 	unseen  uint64 // sent, but not met by the router
 	missing uint64 // let go, but not met by the sink
+	harm    Rewritten
 }
 
 func newTally() *tally {
@@ -118,6 +122,7 @@ func (t *tally) add(f *Fate) {
 
 func (t *tally) deliver(f *Fate) {
 	t.b.Delivered++
+	t.harm.meet(f.corrupted(), f.sums)
 	if f.Record.Verdict == traces.MarkCE {
 		t.b.Marked++
 		if f.DS&ceBits == ceBits {
@@ -159,8 +164,8 @@ func accountsOf(res *netns.Result, source SourceResult, router RouterResult, sin
 
 // close explains what the router or the sink did not meet, class by class,
 // each at most as far as its counter goes.
-func (t *tally) close(a *accounts, stray Stray) Balance {
-	b, l := &t.b, &t.b.Lost
+func (t *tally) close(a *accounts, r rest) Balance {
+	b, l, stray := &t.b, &t.b.Lost, r.stray
 	b.Stray = stray
 	take := func(from *uint64, class *uint64, most uint64) {
 		n := min(*from, most)
@@ -180,10 +185,44 @@ func (t *tally) close(a *accounts, stray Stray) Balance {
 	take(&t.unseen, full, less(a.queued, arrived+live.Losses.Missing+l.Unscheduled))
 	take(&t.unseen, &l.Router, a.router.Discarded)
 	take(&t.missing, &l.Flushed, less(live.Losses.Gone, l.Flushed))
-	take(&t.missing, &l.Released, a.router.Out.Drops+less(b.Delivered+t.missing+l.Unfinished, less(a.router.Out.TxPackets, a.sink.Foreign)))
+	unsent := a.router.Out.Drops + less(b.Delivered+t.missing+l.Unfinished+a.copiesSent(), less(a.router.Out.TxPackets, a.sink.Foreign))
+	take(&t.missing, &l.Released, unsent)
 	take(&t.missing, &l.Missed, a.sink.Missed)
 	b.Unexplained = int64(t.unseen + t.missing)
+	if rw := a.router.Live.Rewrites; rw != nil {
+		b.Rewritten = t.rewritten(rw, r.copies, less(unsent, l.Released), less(a.sink.Missed, l.Missed))
+	}
 	return *b
+}
+
+// copiesSent is how many packets left the router that never arrived there.
+func (a *accounts) copiesSent() uint64 {
+	if rw := a.router.Live.Rewrites; rw != nil {
+		return rw.Sent
+	}
+	return 0
+}
+
+// rewritten accounts for the copies that were met or not, of which some were
+// unsent and some missed. What is not explained is a copy gone without reason, or
+// an intact packet that was changed.
+func (t *tally) rewritten(rw *replay.Rewrites, met Rewritten, unsent, missed uint64) *Rewritten {
+	met.Rewrites = *rw
+	met.Damaged += t.harm.Damaged
+	met.Unchecked += t.harm.Unchecked
+	met.Intact += t.harm.Intact
+	met.Harmed += t.harm.Harmed
+	met.Released = min(met.Gone, unsent)
+	met.Missed = min(met.Gone-met.Released, missed)
+	t.b.Unexplained += int64(met.Gone - met.Released - met.Missed + less(met.Intact, total(rw.Unchanged)))
+	return &met
+}
+
+func total(m map[string]uint64) (n uint64) {
+	for _, v := range m {
+		n += v
+	}
+	return n
 }
 
 // less is a - b, not below 0.

@@ -24,7 +24,7 @@ func TestBalance(t *testing.T) {
 	a.source.Link.TxPackets, a.router.In.RxPackets = 170, 170
 	a.router.Live.Packets, a.router.Live.Losses.Missing, a.router.Discarded = 120, 15, 25
 	a.router.Out.TxPackets, a.sink.Missed = 108, 10
-	b := ta.close(&a, Stray{})
+	b := ta.close(&a, rest{})
 	want := Lost{Link: 10, RcvBuf: 15, QueueFull: 10, Router: 25, Released: 12, Missed: 8}
 	if b.Sent != 180 || b.Delivered != 100 || b.Lost != want || b.Unexplained != 0 {
 		t.Errorf("%+v, want lost %+v", b, want)
@@ -33,7 +33,7 @@ func TestBalance(t *testing.T) {
 	ta.add(&Fate{At: 1})
 	a = accounts{}
 	a.source.Link.TxPackets, a.router.In.RxPackets = 1, 1
-	if b := ta.close(&a, Stray{}); b.Unexplained != 1 {
+	if b := ta.close(&a, rest{}); b.Unexplained != 1 {
 		t.Errorf("nothing explains the loss, yet %+v", b)
 	}
 }

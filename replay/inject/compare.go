@@ -52,6 +52,9 @@ type outcomes struct{ of []outcome }
 
 // Event implements egress.Sink.
 func (o *outcomes) Event(e egress.Event) {
+	if e.Packet.Flaws&pkt.Duplicated != 0 {
+		return // originals are compared
+	}
 	for uint64(len(o.of)) <= e.Packet.ID {
 		o.of = append(o.of, outcome{sojourn: -2})
 	}

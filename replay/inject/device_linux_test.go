@@ -46,7 +46,7 @@ func TestLiveDevice(t *testing.T) {
 		up(t, "near")
 		refused("near has no carrier")
 		up(t, "far")
-		ring, err := openRing("far")
+		ring, err := openRing("far", ringFrame)
 		if err != nil {
 			t.Fatal(err)
 		}

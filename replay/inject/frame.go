@@ -89,7 +89,7 @@ func (f *framer) append(b []byte, r *traces.Record, n uint64) ([]byte, Why) {
 	if why := unsendable(r); why != Sendable {
 		return b, why
 	}
-	h, err := f.build.Build(r, uint32(n))
+	h, err := f.build.Build(r, number(n, r.Flow.V6))
 	if err != nil {
 		return b, Headers
 	}
@@ -151,12 +151,21 @@ type tag uint32
 
 const tagV6 tag = 1 << 31
 
+// number is what the header of packet n holds of n. In IPv4 it is never 0, since
+// the kernel gives a copy with that identification another one.
+func number(n uint64, v6 bool) uint32 {
+	if v6 {
+		return uint32(n & (1<<bits6 - 1))
+	}
+	return uint32(n%(1<<bits4-1)) + 1
+}
+
 // tagOf is the tag of packet n.
 func tagOf(n uint64, v6 bool) tag {
 	if v6 {
-		return tag(n&(1<<bits6-1)) | tagV6
+		return tag(number(n, v6)) | tagV6
 	}
-	return tag(n & (1<<bits4 - 1))
+	return tag(number(n, v6))
 }
 
 // readTag reads an IP packet's tag and DS field.

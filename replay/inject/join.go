@@ -28,6 +28,7 @@ type Fate struct {
 	// Received is when the sink met it, or 0, and DS its DS field then.
 	Received int64
 	DS       uint8
+	sums     sums // then
 
 	tag     tag
 	len     uint32
@@ -81,26 +82,39 @@ type joiner struct {
 
 	// waiting are packets that may still be received, oldest first.
 	waiting map[tag][]*Fate
+	copies  copies
 	rx      receivedEntry
 	moreRx  bool
 }
 
+// logs are what the processes noted.
+type logs struct{ sent, arrivals, received, copies io.Reader }
+
+// rest is what the logs hold beside the fates of packets.
+type rest struct {
+	stray  Stray
+	copies Rewritten
+}
+
 // join gives the fate of every packet of the sent log, in order. A Fate is
 // give's to keep.
-func join(sent, arrivals, received io.Reader, outcome *traces.Reader, give func(*Fate) error) (Stray, error) {
+func join(l logs, outcome *traces.Reader, give func(*Fate) error) (rest, error) {
 	j := &joiner{
-		sent: newLogReader(sent), arrivals: newLogReader(arrivals), received: newLogReader(received), outcome: outcome,
-		waiting: map[tag][]*Fate{}, give: give,
+		sent: newLogReader(l.sent), arrivals: newLogReader(l.arrivals), received: newLogReader(l.received), outcome: outcome,
+		waiting: map[tag][]*Fate{}, copies: copies{log: newLogReader(l.copies), waiting: map[tag][]copyEntry{}}, give: give,
 	}
 	if a := outcome.Header().Anchor; a != nil {
 		j.anchor = a.MonotonicNs
 	}
-	err := j.run()
-	return j.stray, err
+	if err := j.run(); err != nil {
+		return rest{stray: j.stray}, err
+	}
+	met, err := j.copies.end()
+	return rest{j.stray, met}, err
 }
 
 func (j *joiner) run() error {
-	if err := j.nextReceived(); err != nil {
+	if err := errors.Join(j.nextReceived(), j.copies.read()); err != nil {
 		return err
 	}
 	for {
@@ -224,6 +238,9 @@ func (j *joiner) nextReceived() (err error) {
 // that are settled.
 func (j *joiner) receive(limit int64) error {
 	for j.moreRx && j.rx.at < limit {
+		if err := j.copies.until(j.rx.at + stampSlack); err != nil {
+			return err
+		}
 		j.deliver()
 		if err := j.nextReceived(); err != nil {
 			return err
@@ -233,23 +250,36 @@ func (j *joiner) receive(limit int64) error {
 }
 
 // deliver finds the packet that the sink met: the youngest with its number that
-// had been let go by then. Older ones with that number, a whole round of
-// numbers before, never came.
+// had been let go by then, or a copy. Older ones with that number, a whole round
+// of numbers before, never came.
 func (j *joiner) deliver() {
 	list := j.waiting[j.rx.tag]
-	for i := len(list) - 1; i >= 0; i-- {
-		f := list[i]
-		if !f.waiting || f.released() > j.rx.at-j.anchor+stampSlack || f.len != j.rx.len {
-			continue
-		}
-		f.Received, f.DS = j.rx.at, j.rx.ds
-		for _, old := range list[:i+1] {
-			old.waiting = false
-		}
-		j.keep(j.rx.tag, list[i+1:])
+	i, c := j.youngest(list), j.copies.find(&j.rx)
+	switch {
+	case i < 0 && c < 0:
+		j.stray.Received++
+		return
+	case i < 0 || c >= 0 && !agrees(list[i].corrupted(), j.rx.sums):
+		j.copies.deliver(c, &j.rx)
 		return
 	}
-	j.stray.Received++
+	f := list[i]
+	f.Received, f.DS, f.sums = j.rx.at, j.rx.ds, j.rx.sums
+	for _, old := range list[:i+1] {
+		old.waiting = false
+	}
+	j.keep(j.rx.tag, list[i+1:])
+}
+
+// youngest is the index of the youngest packet that may be what was received; -1
+// for none.
+func (j *joiner) youngest(list []*Fate) int {
+	for i := len(list) - 1; i >= 0; i-- {
+		if f := list[i]; f.waiting && f.released() <= j.rx.at-j.anchor+stampSlack && f.len == j.rx.len {
+			return i
+		}
+	}
+	return -1
 }
 
 // released is the earliest that the packet can have left, on the outcome's time

@@ -13,6 +13,7 @@ import (
 type history struct {
 	t                        *testing.T
 	sent, arrivals, received bytes.Buffer
+	copies                   bytes.Buffer
 	out                      bytes.Buffer
 	w                        *traces.Writer
 	n                        uint64
@@ -83,6 +84,11 @@ func (h *history) packet(due int64, fate int) {
 
 func (h *history) join(give func(*Fate) error) Stray {
 	h.t.Helper()
+	return h.joinAll(give).stray
+}
+
+func (h *history) joinAll(give func(*Fate) error) rest {
+	h.t.Helper()
 	if err := h.w.Close(traces.End{Clean: true}); err != nil {
 		h.t.Fatal(err)
 	}
@@ -90,11 +96,11 @@ func (h *history) join(give func(*Fate) error) Stray {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	stray, err := join(&h.sent, &h.arrivals, &h.received, r, give)
+	found, err := join(logs{&h.sent, &h.arrivals, &h.received, &h.copies}, r, give)
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	return stray
+	return found
 }
 
 // TestJoin follows packets past several rounds of the 16-bit numbers.

@@ -53,7 +53,13 @@ func TestMain(m *testing.M) {
 			}
 			return Source(&t.Task)(ctx, e)
 		},
-		Sink: Sink,
+		Sink: func(ctx context.Context, e *netns.EndLab) (any, error) {
+			t, err := readTestTask(e.Config)
+			if err != nil {
+				return nil, err
+			}
+			return Sink(&t.Task)(ctx, e)
+		},
 	}
 	if os.Getenv(envNoQueue) != "" {
 		roles.Capture = nil

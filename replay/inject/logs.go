@@ -35,6 +35,8 @@ type receivedEntry struct {
 	tag tag
 	len uint32
 	ds  uint8
+	// sums is what the transport checksum tells, where it was looked at.
+	sums sums
 }
 
 func (e *sentEntry) put(b []byte) {
@@ -69,12 +71,12 @@ func (e *receivedEntry) put(b []byte) {
 	binary.LittleEndian.PutUint64(b, uint64(e.at))
 	binary.LittleEndian.PutUint32(b[8:], uint32(e.tag))
 	binary.LittleEndian.PutUint32(b[12:], e.len)
-	b[16] = e.ds
+	b[16], b[17] = e.ds, byte(e.sums)
 }
 
 func (e *receivedEntry) get(b []byte) {
 	e.at, e.tag = int64(binary.LittleEndian.Uint64(b)), tag(binary.LittleEndian.Uint32(b[8:]))
-	e.len, e.ds = binary.LittleEndian.Uint32(b[12:]), b[16]
+	e.len, e.ds, e.sums = binary.LittleEndian.Uint32(b[12:]), b[16], sums(b[17])
 }
 
 // logWriter writes entries in a goroutine of its own, so that a slow disk does

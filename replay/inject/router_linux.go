@@ -27,12 +27,12 @@ func Capture(t *Task) netns.Capture {
 		if len(l.Files) != taskFiles {
 			return nil, errors.New("read the lab's task: files are missing")
 		}
-		r := &routerEnd{task: t, lab: l, log: newLogWriter(l.Files[arrivalsFile])}
+		r := &routerEnd{task: t, lab: l, log: newLogWriter(l.Files[arrivalsFile]), copies: newLogWriter(l.Files[copiesFile])}
 		in, out, lost := readDevice(routerIn), readDevice(routerOut), discarded()
 		err := r.run(ctx)
 		r.result.In, r.result.Out = readDevice(routerIn).since(in), readDevice(routerOut).since(out)
 		r.result.Discarded = discarded() - lost
-		return r.result, errors.Join(err, r.log.close())
+		return r.result, errors.Join(err, r.log.close(), r.copies.close())
 	}
 }
 
@@ -41,6 +41,8 @@ type routerEnd struct {
 	task   *Task
 	lab    *netns.Lab
 	log    *logWriter
+	copies *logWriter
+	conf   nfq.Config
 	result RouterResult
 }
 
@@ -55,8 +57,15 @@ func (r *routerEnd) run(ctx context.Context) (err error) {
 	if r.result.MaxLen = t.MaxLen; t.MaxLen == 0 {
 		r.result.MaxLen = nfq.DefaultMaxLen
 	}
-	conf := nfq.Config{Queue: r.lab.Config.Queue, GSO: true, MaxLen: r.result.MaxLen, RcvBuf: t.RcvBuf, BusyPoll: t.BusyPoll}
-	q, err := nfq.Open(conf)
+	whole, err := t.whole()
+	if err != nil {
+		return err
+	}
+	r.conf = nfq.Config{Queue: r.lab.Config.Queue, GSO: true, CopyRange: nfq.DefaultCopyRange, MaxLen: r.result.MaxLen, RcvBuf: t.RcvBuf, BusyPoll: t.BusyPoll}
+	if whole {
+		r.conf.GSO, r.conf.CopyRange = false, nfq.MaxCopyRange
+	}
+	q, err := nfq.Open(r.conf)
 	if err != nil {
 		return err
 	}
@@ -76,7 +85,7 @@ func (r *routerEnd) run(ctx context.Context) (err error) {
 	r.lab.Ready() // and the rule goes in
 	r.result.Live, err = live.Run(ctx, w)
 	r.result.Unwritten, err = unwritten(err)
-	if st, kerr := nfq.ReadKernelState(conf.Queue); kerr == nil {
+	if st, kerr := nfq.ReadKernelState(r.conf.Queue); kerr == nil {
 		r.result.Kernel = &KernelQueue{Full: st.Full, Undelivered: st.Undelivered}
 	}
 	return err
@@ -124,6 +133,10 @@ func (r *routerEnd) options(clock record.Clock, recorded traces.Header) replay.L
 			tag, _, _ := readTag(p.Payload)
 			(&arrivalEntry{at: base + int64(at), tag: tag, len: p.Len}).put(r.log.next())
 		},
+		OnCopy: func(b []byte, damaged bool, at pkt.Time) {
+			tag, _, _ := readTag(b)
+			(&copyEntry{at: base + int64(at), tag: tag, len: uint32(len(b)), damaged: damaged}).put(r.copies.next())
+		},
 	}
 }
 
@@ -131,8 +144,8 @@ func (r *routerEnd) options(clock record.Clock, recorded traces.Header) replay.L
 func (r *routerEnd) header(clock record.Clock, recorded traces.Header, rcvbuf int) traces.Header {
 	t := r.task
 	h := record.NewHeader(clock, traces.Capture{
-		Queue: r.lab.Config.Queue, Mode: "lab", Rule: r.lab.Rule, CopyRange: nfq.DefaultCopyRange, MaxLen: r.result.MaxLen,
-		GSO: true, RcvBuf: rcvbuf, SegmentMTU: segmentMTU(recorded), Direction: string(netns.Up),
+		Queue: r.lab.Config.Queue, Mode: "lab", Rule: r.lab.Rule, CopyRange: r.conf.CopyRange, MaxLen: r.result.MaxLen,
+		GSO: r.conf.GSO, RcvBuf: rcvbuf, SegmentMTU: segmentMTU(recorded), Direction: string(netns.Up),
 	})
 	h.Tool, h.Comment, h.LinkHeader, h.Scheduler = t.Tool, t.Comment, recorded.LinkHeader, &t.Scheduler
 	h.Anonymized = recorded.Anonymized

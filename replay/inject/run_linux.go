@@ -113,7 +113,7 @@ func (r *run) account(res *netns.Result, compare bool) error {
 		c = newComparer()
 	}
 	t := newTally()
-	stray, err := r.join(func(f *Fate) error {
+	found, err := r.join(func(f *Fate) error {
 		t.add(f)
 		r.measure(f)
 		if c != nil {
@@ -125,7 +125,7 @@ func (r *run) account(res *netns.Result, compare bool) error {
 		return err
 	}
 	a := accountsOf(res, source, router, sink)
-	r.rep.Balance = t.close(&a, stray)
+	r.rep.Balance = t.close(&a, found)
 	r.rep.Run, r.rep.Live, r.rep.Retries = router.Live.Run, router.Live.Counts, source.Retries
 	r.rep.Injection, r.rep.Release, r.rep.Delivery = r.inj.histogram(), r.rel.histogram(), r.del.histogram()
 	r.rep.SpanNs = r.last - r.first
@@ -143,15 +143,17 @@ func (r *run) section(i int) (io.Reader, error) {
 	return io.NewSectionReader(r.files[i], 0, st.Size()), nil
 }
 
-func (r *run) join(give func(*Fate) error) (Stray, error) {
-	sent, err1 := r.section(sentFile)
-	arrivals, err2 := r.section(arrivalsFile)
-	received, err3 := r.section(receivedFile)
-	outcome, err4 := OpenTrace(r.files[outcomeFile])
-	if err := errors.Join(err1, err2, err3, err4); err != nil {
-		return Stray{}, fmt.Errorf("read what was noted: %w", err)
+func (r *run) join(give func(*Fate) error) (rest, error) {
+	var l logs
+	outcome, err := OpenTrace(r.files[outcomeFile])
+	for file, to := range map[int]*io.Reader{sentFile: &l.sent, arrivalsFile: &l.arrivals, receivedFile: &l.received, copiesFile: &l.copies} {
+		section, serr := r.section(file)
+		*to, err = section, errors.Join(err, serr)
 	}
-	return join(sent, arrivals, received, outcome, give)
+	if err != nil {
+		return rest{}, fmt.Errorf("read what was noted: %w", err)
+	}
+	return join(l, outcome, give)
 }
 
 // measure takes a packet's lateness.
@@ -197,5 +199,5 @@ func (r *run) compare(c *comparer) (*Comparison, error) {
 
 // Roles is what the processes of t's lab do.
 func Roles(t *Task) netns.Roles {
-	return netns.Roles{Capture: Capture(t), Source: Source(t), Sink: Sink}
+	return netns.Roles{Capture: Capture(t), Source: Source(t), Sink: Sink(t)}
 }

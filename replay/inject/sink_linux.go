@@ -22,7 +22,9 @@ const (
 	ringFrame  = 256
 	ringBlock  = 64 << 10
 	ringBlocks = 256
-	ringFrames = ringBlocks * ringBlock / ringFrame
+	// wholeFrame is the frames' length where their checksums count: that of
+	// packets on an Ethernet, and more.
+	wholeFrame = 2048
 )
 
 const (
@@ -33,17 +35,33 @@ const (
 	sinkGrace = 60 * time.Millisecond
 )
 
-// Sink is the sink's end of a wire: it notes what arrives, and when.
-func Sink(ctx context.Context, e *netns.EndLab) (any, error) {
-	if len(e.Files) != taskFiles {
-		return nil, errors.New("read the lab's task: files are missing")
+// Sink is the sink's end of a wire: it notes what arrives, when, and, where the
+// link corrupts packets, whether it arrives damaged.
+func Sink(t *Task) netns.End {
+	return func(ctx context.Context, e *netns.EndLab) (any, error) {
+		if len(e.Files) != taskFiles {
+			return nil, errors.New("read the lab's task: files are missing")
+		}
+		whole, err := t.whole()
+		if err != nil {
+			return nil, err
+		}
+		return receive(ctx, e, whole)
 	}
-	r, err := openRing(e.Link)
+}
+
+// receive runs a sink until ctx ends.
+func receive(ctx context.Context, e *netns.EndLab, whole bool) (any, error) {
+	frame := ringFrame
+	if whole {
+		frame = wholeFrame
+	}
+	r, err := openRing(e.Link, frame)
 	if err != nil {
 		return nil, err
 	}
 	defer r.close()
-	s := &sink{ring: r, mac: e.HardwareAddr, clock: record.StartClock(), log: newLogWriter(e.Files[receivedFile])}
+	s := &sink{ring: r, whole: whole, mac: e.HardwareAddr, clock: record.StartClock(), log: newLogWriter(e.Files[receivedFile])}
 	before := readDevice(e.Link)
 	e.Ready()
 	s.run(ctx)
@@ -55,6 +73,7 @@ func Sink(ctx context.Context, e *netns.EndLab) (any, error) {
 // sink reads a ring.
 type sink struct {
 	ring   *ring
+	whole  bool // checksums count
 	mac    net.HardwareAddr
 	clock  record.Clock
 	log    *logWriter
@@ -79,7 +98,7 @@ func (s *sink) run(ctx context.Context) {
 func (s *sink) drain() int {
 	offset := monotonicOffset(s.clock)
 	n := 0
-	for ; n < ringFrames; n++ {
+	for ; n < s.ring.frames(); n++ {
 		f, ok := s.ring.next()
 		if !ok {
 			break
@@ -117,14 +136,18 @@ func (s *sink) note(f frame, offset int64) {
 		return
 	}
 	e := receivedEntry{at: f.realtime + offset, tag: t, len: uint32(f.len - etherLen), ds: ds}
+	if s.whole && len(b) == f.len {
+		e.sums = checkSums(b[etherLen:])
+	}
 	e.put(s.log.next())
 }
 
 // ring is a TPACKET_V2 receive ring.
 type ring struct {
-	fd  int
-	mem []byte
-	at  int
+	fd    int
+	mem   []byte
+	frame int // length of a frame's place
+	at    int
 }
 
 // frame is one received frame; its bytes are cut, len is not.
@@ -134,7 +157,7 @@ type frame struct {
 	len      int
 }
 
-func openRing(device string) (*ring, error) {
+func openRing(device string, frame int) (*ring, error) {
 	ifi, err := net.InterfaceByName(device)
 	if err != nil {
 		return nil, fmt.Errorf("find %s: %w", device, err)
@@ -143,7 +166,7 @@ func openRing(device string) (*ring, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open packet socket: %w", err)
 	}
-	r := &ring{fd: fd}
+	r := &ring{fd: fd, frame: frame}
 	if err := r.setUp(ifi.Index); err != nil {
 		_ = unix.Close(fd)
 		return nil, fmt.Errorf("receive on %s: %w", device, err)
@@ -155,7 +178,7 @@ func (r *ring) setUp(ifindex int) error {
 	if err := unix.SetsockoptInt(r.fd, unix.SOL_PACKET, unix.PACKET_VERSION, unix.TPACKET_V2); err != nil {
 		return fmt.Errorf("choose ring version: %w", err)
 	}
-	req := unix.TpacketReq{Block_size: ringBlock, Block_nr: ringBlocks, Frame_size: ringFrame, Frame_nr: ringFrames}
+	req := unix.TpacketReq{Block_size: ringBlock, Block_nr: ringBlocks, Frame_size: uint32(r.frame), Frame_nr: uint32(r.frames())}
 	if err := unix.SetsockoptTpacketReq(r.fd, unix.SOL_PACKET, unix.PACKET_RX_RING, &req); err != nil {
 		return fmt.Errorf("make ring: %w", err)
 	}
@@ -176,8 +199,11 @@ func htons(v uint16) uint16 {
 	return *(*uint16)(unsafe.Pointer(&b))
 }
 
+// frames is how many there are.
+func (r *ring) frames() int { return ringBlocks * ringBlock / r.frame }
+
 func (r *ring) header() *unix.Tpacket2Hdr {
-	return (*unix.Tpacket2Hdr)(unsafe.Pointer(&r.mem[r.at*ringFrame]))
+	return (*unix.Tpacket2Hdr)(unsafe.Pointer(&r.mem[r.at*r.frame]))
 }
 
 // next is the oldest frame, valid until release.
@@ -186,15 +212,15 @@ func (r *ring) next() (frame, bool) {
 	if atomic.LoadUint32(&h.Status)&unix.TP_STATUS_USER == 0 {
 		return frame{}, false
 	}
-	start := r.at*ringFrame + int(h.Mac)
-	end := min(start+int(h.Snaplen), (r.at+1)*ringFrame)
+	start := r.at*r.frame + int(h.Mac)
+	end := min(start+int(h.Snaplen), (r.at+1)*r.frame)
 	return frame{realtime: int64(h.Sec)*1e9 + int64(h.Nsec), bytes: r.mem[start:end], len: int(h.Len)}, true
 }
 
 // release gives the frame that next returned back to the kernel.
 func (r *ring) release() {
 	atomic.StoreUint32(&r.header().Status, unix.TP_STATUS_KERNEL)
-	r.at = (r.at + 1) % ringFrames
+	r.at = (r.at + 1) % r.frames()
 }
 
 // drops is how many frames found the ring full.

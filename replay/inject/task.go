@@ -53,6 +53,7 @@ const (
 	sentFile
 	arrivalsFile
 	receivedFile
+	copiesFile
 	taskFiles
 )
 
@@ -64,6 +65,13 @@ func OpenTrace(f *os.File) (*traces.Reader, error) {
 		return nil, fmt.Errorf("open the trace: %w", err)
 	}
 	return traces.NewReader(io.NewSectionReader(f, 0, st.Size()))
+}
+
+// whole says whether the link needs all bytes of each packet, which then come one
+// by one.
+func (t *Task) whole() (bool, error) {
+	l, err := t.Ports.Link(egress.Config{Link: t.Scheduler.Link, Seed: t.Scheduler.Seed})
+	return err == nil && replay.Whole(l), err
 }
 
 // tune prepares the calling thread, which must be locked, for the loop of the
