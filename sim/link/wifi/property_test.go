@@ -196,9 +196,10 @@ func anyCell(t *rapid.T) Config {
 		s := Station{Addr: netip.AddrFrom4([4]byte{10, 0, 0, byte(i + 2)}), Mode: anyMode(t)}
 		s.Error = rapid.SampledFrom([]uint32{0, 0, 1 << 29, 1 << 31, 1<<32 - 1}).Draw(t, "error")
 		if rapid.IntRange(0, 3).Draw(t, "sends") == 0 {
-			s.Uplink = &Uplink{
-				AC: pkt.AC(rapid.IntRange(0, 3).Draw(t, "ac")), Bytes: rapid.IntRange(40, 1500).Draw(t, "bytes"),
-				Gap: time.Duration(rapid.IntRange(0, 3).Draw(t, "gap")) * time.Millisecond,
+			s.Uplink = &Uplink{Bytes: rapid.IntRange(40, 1500).Draw(t, "bytes")}
+			s.Uplink.Gap = time.Duration(rapid.IntRange(0, 3).Draw(t, "gap")) * time.Millisecond
+			if s.Uplink.AC = pkt.AC(rapid.IntRange(0, 3).Draw(t, "ac")); s.Uplink.AC != pkt.ACBK {
+				s.Uplink.Gap = 100 * time.Millisecond // or the lower categories might starve
 			}
 		}
 		c.Stations = append(c.Stations, s)
