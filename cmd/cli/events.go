@@ -82,23 +82,20 @@ func (e *eventWriter) asWords(ev egress.Event) {
 		b = append(b, " sojourn "...)
 		b = pkt.Time(ev.Time - p.Arrival).Append(b)
 	}
+	if p.Flaws&pkt.Duplicated != 0 {
+		b = append(b, " copy"...)
+	}
 	b = append(b, ' ')
 	b = append(b, p.Flow.String()...)
 	e.line = append(b, '\n')
 }
 
 func (e *eventWriter) asJSON(ev egress.Event) {
-	o := struct {
-		Qdisc  string   `json:"qdisc"`
-		Time   pkt.Time `json:"time_ns"`
-		Kind   string   `json:"kind"`
-		Packet uint64   `json:"packet"`
-		Reason string   `json:"reason,omitempty"`
-		Len    uint32   `json:"len"`
-		Flow   string   `json:"flow"`
-		Age    pkt.Time `json:"age_ns"`
-	}{Qdisc: e.qdisc, Time: ev.Time, Kind: ev.Kind.String(), Packet: ev.Packet.ID,
-		Len: ev.Packet.Len, Flow: ev.Packet.Flow.String(), Age: ev.Time - ev.Packet.Arrival}
+	o := eventLine{
+		Qdisc: e.qdisc, Time: ev.Time, Kind: ev.Kind.String(), Packet: ev.Packet.ID,
+		Len: ev.Packet.Len, Flow: ev.Packet.Flow.String(), Age: ev.Time - ev.Packet.Arrival,
+		Copy: ev.Packet.Flaws&pkt.Duplicated != 0, Reordered: ev.Packet.Flaws&pkt.Reordered != 0,
+	}
 	if ev.Reason != pkt.NoReason {
 		o.Reason = ev.Reason.String()
 	}
