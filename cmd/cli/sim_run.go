@@ -188,6 +188,7 @@ func (c *simulation) lanes(ports egress.Maker, h traces.Header) (lanes []sim.Lan
 		if err != nil {
 			return nil, nil, err
 		}
+		collector.WatchCell(port.Link())
 		l := sim.Lane{Port: port, Pool: pool, Split: c.gso == gsoQdisc && splits(port.Scheduler())}
 		if h.Capture != nil {
 			l.MTU = uint32(min(max(h.Capture.SegmentMTU, 0), math.MaxUint16))

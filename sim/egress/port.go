@@ -39,6 +39,10 @@ const (
 	Duplicate Kind = 5
 	// Corrupt: the packet arrives with changed bits; comes before its Deliver.
 	Corrupt Kind = 6
+	// Uplink: the packet arrived at one of the link's stations, which sends it: it
+	// passes no scheduler. It is input, as Enqueue is, and followed by a Deliver or
+	// a Drop with reason link_loss.
+	Uplink Kind = 7
 )
 
 // String returns the kind's name in events and reports.
@@ -49,7 +53,7 @@ func (k Kind) String() string {
 	return fmt.Sprintf("kind%d", k)
 }
 
-var kindNames = [...]string{"enqueue", "dequeue", "mark", "deliver", "drop", "duplicate", "corrupt"}
+var kindNames = [...]string{"enqueue", "dequeue", "mark", "deliver", "drop", "duplicate", "corrupt", "uplink"}
 
 // Event is one thing that happened, in order of time; equal times are in order
 // of cause.
@@ -78,6 +82,8 @@ type Port struct {
 	sched sched.Scheduler
 	wait  sched.Waiter // sched, if it is one
 	link  link.Link
+	later link.Waker    // link, if it is one
+	up    link.Uplinker // link, if it is one
 	// source is the port as the link sees it while transmitting.
 	source link.Source
 	// out is where the link says what became of packets.
@@ -103,6 +109,8 @@ func New(makeSched func(sched.DropFunc) (sched.Scheduler, error), l link.Link, s
 	}
 	p.sched = s
 	p.wait, _ = s.(sched.Waiter)
+	p.later, _ = l.(link.Waker)
+	p.up, _ = l.(link.Uplinker)
 	p.source, p.out = (*opportunity)(p), (*opportunity)(p)
 	if s, ok := s.(sched.Stations); ok {
 		p.source = &stations{opportunity: (*opportunity)(p), sched: s}
@@ -132,11 +140,14 @@ func (p *Port) Now() pkt.Time { return p.now }
 func (p *Port) Next() pkt.Time { return p.next }
 
 // Enqueue hands the port the packet q, arriving at now. What was due until now,
-// now included, happens first.
+// now included, happens first. A packet that comes from one of the link's
+// stations is that station's to send.
 func (p *Port) Enqueue(now pkt.Time, q *pkt.Packet) {
 	p.Advance(now)
-	p.sink.Event(Event{Time: now, Kind: Enqueue, Packet: q})
-	p.sched.Enqueue(now, q)
+	if p.up == nil || !p.sendUp(now, q) {
+		p.sink.Event(Event{Time: now, Kind: Enqueue, Packet: q})
+		p.sched.Enqueue(now, q)
+	}
 	if !p.busy {
 		p.serve(now)
 		p.Advance(now)
@@ -195,12 +206,16 @@ func (p *Port) serve(t pkt.Time) {
 	p.next = min(p.act, p.flight.next)
 }
 
-// wake is the scheduler's own next time.
+// wake is the scheduler's own next time, or the link's.
 func (p *Port) wake() pkt.Time {
-	if p.wait == nil {
-		return pkt.Never
+	at := pkt.Never
+	if p.wait != nil {
+		at = p.wait.NextWake()
 	}
-	return p.wait.NextWake()
+	if p.later != nil {
+		at = min(at, p.later.NextWake())
+	}
+	return at
 }
 
 func (p *Port) leave(e inFlight) {

@@ -32,7 +32,8 @@ func Behind(l Link, words []string, env Env) (Link, error) {
 	}
 	n.behind.prepare(&env, "")
 	if c, ok := l.(Cell); ok {
-		return &netemCell{n, c}, nil
+		up, _ := l.(Uplinker)
+		return &netemCell{n, c, up}, nil
 	}
 	return n, nil
 }
@@ -76,9 +77,26 @@ type Peaked interface {
 type netemCell struct {
 	*Netem
 	cell Cell
+	up   Uplinker // nil if its stations do not send
 }
 
-var _ Cell = (*netemCell)(nil)
+var (
+	_ Cell     = (*netemCell)(nil)
+	_ Uplinker = (*netemCell)(nil)
+)
+
+// Sender implements Uplinker.
+func (n *netemCell) Sender(p *pkt.Packet) (station int, ok bool) {
+	if n.up == nil {
+		return 0, false
+	}
+	return n.up.Sender(p)
+}
+
+// Uplink implements Uplinker.
+func (n *netemCell) Uplink(now pkt.Time, station int, p *pkt.Packet) bool {
+	return n.up.Uplink(now, station, p)
+}
 
 // Stations implements Stationed.
 func (n *netemCell) Stations() int { return n.cell.Stations() }

@@ -30,6 +30,15 @@ type Cell interface {
 	Weight(station int) int
 }
 
+// Waker is implemented by links that may send something later although they are
+// free: what they keep until then they do not ask the scheduler for.
+type Waker interface {
+	// NextWake is when the link is to be given an opportunity if nothing happens
+	// before, given that Transmit just said that it is free; pkt.Never if there
+	// is no need. It is later than the now of that Transmit.
+	NextWake() pkt.Time
+}
+
 // Uplinker is implemented by a Stationed whose stations send, too.
 type Uplinker interface {
 	Stationed

@@ -104,6 +104,9 @@ type Packet struct {
 	Mark Reason
 	// Flaws are what the link did to the packet, short of losing it.
 	Flaws Flaws
+	// Up says that one of the link's stations sends the packet, which passes no
+	// scheduler; set by the port.
+	Up bool
 	// TCPFlags, Seq and Ack are the TCP header's, for ack filters; zero for
 	// other protocols.
 	TCPFlags uint16
@@ -144,8 +147,8 @@ type Pool struct {
 // slab is how many packets are allocated at once when the list is empty.
 const slab = 256
 
-// Get returns a packet whose fields are unspecified except Next, Mark, Flaws and
-// Dequeued, which are zero.
+// Get returns a packet whose fields are unspecified except Next, Mark, Flaws, Up
+// and Dequeued, which are zero.
 func (l *Pool) Get() *Packet {
 	if l.free == nil {
 		s := make([]Packet, slab)
@@ -156,7 +159,7 @@ func (l *Pool) Get() *Packet {
 	}
 	p := l.free
 	l.free = p.Next
-	p.Next, p.Mark, p.Flaws, p.Dequeued = nil, NoReason, 0, 0
+	p.Next, p.Mark, p.Flaws, p.Up, p.Dequeued = nil, NoReason, 0, false, 0
 	l.out++
 	return p
 }

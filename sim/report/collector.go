@@ -5,8 +5,6 @@ package report
 import (
 	"slices"
 
-	"github.com/HdrHistogram/hdrhistogram-go"
-
 	"github.com/uqtool/uq/sim/egress"
 	"github.com/uqtool/uq/sim/pkt"
 )
@@ -26,7 +24,7 @@ type Collector struct {
 	Total Counts
 	// Sojourn is the time in the scheduler of each packet it let go.
 	Sojourn Distribution
-	Others  Counts // flows past MaxFlows
+	Others  FlowCounts // flows past MaxFlows, without a histogram
 	// Drops and Marks count packets by reason.
 	Drops, Marks [16]uint64
 	// Duplicated, Corrupted and Reordered count what the link did: copies it made,
@@ -43,6 +41,7 @@ type Collector struct {
 	flows       []*FlowCounts
 	first, last pkt.Time // first arrival, last departure of any kind
 	seen        bool
+	cell        *cellCounts // nil where the link has no stations
 }
 
 // Counts sums packets; bytes are pkt.Packet.Len, as tc counts them. A
@@ -79,30 +78,50 @@ func (c *Collector) Span() (first, last pkt.Time) { return c.first, c.last }
 // Event implements egress.Sink.
 func (c *Collector) Event(e egress.Event) {
 	c.Digest.Event(e)
-	f, n := c.flow(e.Packet.Flow)
 	switch e.Kind {
 	case egress.Enqueue:
-		if !c.seen {
-			c.seen, c.first = true, e.Time
-		}
 		c.queued++
-		c.Total.arrived(e.Packet)
-		n.arrived(e.Packet)
+		c.arrived(e)
 	case egress.Dequeue:
-		c.dequeued(e, f)
+		c.dequeued(e)
+	case egress.Deliver:
+		c.delivered(e)
+	case egress.Drop:
+		c.dropped(e)
+	default:
+		c.other(e)
+	}
+	if c.cell != nil {
+		c.cell.event(e)
+	}
+}
+
+func (c *Collector) arrived(e egress.Event) {
+	if !c.seen {
+		c.seen, c.first = true, e.Time
+	}
+	c.Total.arrived(e.Packet)
+	c.flow(e.Packet.Flow).arrived(e.Packet)
+}
+
+func (c *Collector) delivered(e egress.Event) {
+	c.last = e.Time
+	c.Total.delivered(e.Packet)
+	c.flow(e.Packet.Flow).delivered(e.Packet)
+	if e.Packet.Flaws&pkt.Reordered != 0 {
+		c.Reordered++
+	}
+}
+
+// other counts what happens to few packets.
+func (c *Collector) other(e egress.Event) {
+	switch e.Kind {
+	case egress.Uplink: // it waits in no queue here
+		c.arrived(e)
 	case egress.Mark:
 		c.Marks[e.Reason&15]++
 		c.Total.Marked++
-		n.Marked++
-	case egress.Deliver:
-		c.last = e.Time
-		c.Total.delivered(e.Packet)
-		n.delivered(e.Packet)
-		if e.Packet.Flaws&pkt.Reordered != 0 {
-			c.Reordered++
-		}
-	case egress.Drop:
-		c.dropped(e, f, n)
+		c.flow(e.Packet.Flow).Marked++
 	case egress.Duplicate:
 		c.Duplicated++
 	case egress.Corrupt:
@@ -110,26 +129,33 @@ func (c *Collector) Event(e egress.Event) {
 	}
 }
 
-func (c *Collector) dequeued(e egress.Event, f *FlowCounts) {
+func (c *Collector) dequeued(e egress.Event) {
 	c.MaxBacklog = max(c.MaxBacklog, c.queued)
 	c.queued--
 	ns := int64(e.Time - e.Packet.Arrival)
-	c.Sojourn.Record(ns, func() *hdrhistogram.Histogram { return newHistogram(3) })
-	if f != nil {
-		f.Sojourn.Record(ns, c.histogram)
+	c.record(&c.Sojourn, ns)
+	c.record(&c.flow(e.Packet.Flow).Sojourn, ns)
+}
+
+func (c *Collector) record(d *Distribution, ns int64) {
+	if d.full() {
+		c.spread(d)
+	}
+	d.Record(ns)
+}
+
+// spread gives d a histogram; those of flows are limited.
+func (c *Collector) spread(d *Distribution) {
+	switch {
+	case d == &c.Sojourn:
+		d.spread(newHistogram(fine))
+	case d != &c.Others.Sojourn && c.histograms < maxHistograms:
+		c.histograms++
+		d.spread(newHistogram(coarse))
 	}
 }
 
-// histogram is one of a limited number, or nil.
-func (c *Collector) histogram() *hdrhistogram.Histogram {
-	if c.histograms == maxHistograms {
-		return nil
-	}
-	c.histograms++
-	return newHistogram(2)
-}
-
-func (c *Collector) dropped(e egress.Event, f *FlowCounts, n *Counts) {
+func (c *Collector) dropped(e egress.Event) {
 	c.last = e.Time
 	switch e.Reason {
 	case pkt.LinkLoss: // dequeued before
@@ -139,27 +165,35 @@ func (c *Collector) dropped(e egress.Event, f *FlowCounts, n *Counts) {
 		c.MaxBacklog = max(c.MaxBacklog, c.queued)
 		c.queued--
 	}
+	f := c.flow(e.Packet.Flow)
 	c.Drops[e.Reason&15]++
 	c.Total.Dropped++
-	n.Dropped++
-	if f != nil && e.Reason < pkt.NumReasons {
+	f.Dropped++
+	if e.Reason < pkt.NumReasons {
 		f.DropsByReason[e.Reason]++
 	}
 }
 
-// flow returns the counts of a flow; f is nil for those past MaxFlows.
-func (c *Collector) flow(k *pkt.Flow) (f *FlowCounts, n *Counts) {
-	if k.ID >= MaxFlows {
-		return nil, &c.Others
+// flow returns what is counted of a flow.
+func (c *Collector) flow(k *pkt.Flow) *FlowCounts {
+	if k.ID < uint32(len(c.flows)) {
+		if f := c.flows[k.ID]; f != nil {
+			return f
+		}
 	}
-	id := int(k.ID)
-	for id >= len(c.flows) {
+	return c.newFlow(k)
+}
+
+// newFlow is flow for the first packet of one, and for those past MaxFlows.
+func (c *Collector) newFlow(k *pkt.Flow) *FlowCounts {
+	if k.ID >= MaxFlows {
+		return &c.Others
+	}
+	for int(k.ID) >= len(c.flows) {
 		c.flows = append(c.flows, nil)
 	}
-	if c.flows[id] == nil {
-		c.flows[id] = &FlowCounts{Flow: k}
-	}
-	return c.flows[id], &c.flows[id].Counts
+	c.flows[k.ID] = &FlowCounts{Flow: k}
+	return c.flows[k.ID]
 }
 
 func (n *Counts) arrived(p *pkt.Packet) {

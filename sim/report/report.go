@@ -88,6 +88,9 @@ type Run struct {
 	// Classes are the qdiscs inside.
 	Classes []Class `json:"classes,omitempty"`
 
+	// WiFi is the medium's part, of a link that is an access point's.
+	WiFi *WiFi `json:"wifi,omitempty"`
+
 	tins [][]tc.Field
 }
 
@@ -167,6 +170,7 @@ func NewRun(port *egress.Port, c *Collector, flows int) *Run {
 	r.DurationUs = float64(span) / 1e3
 	r.Throughput = bps(r.Bytes, span)
 	r.addFlows(c, flows, span)
+	r.WiFi = wifiOf(port.Link(), c, span)
 	return r
 }
 
@@ -176,7 +180,7 @@ func (r *Run) addFlows(c *Collector, limit int, span time.Duration) {
 	all := c.Flows()
 	slices.SortStableFunc(all, func(a, b *FlowCounts) int { return cmp.Compare(b.ArrivedBytes, a.ArrivedBytes) })
 	r.FlowCount = len(all)
-	rest, n := c.Others, 0
+	rest, n := c.Others.Counts, 0
 	for i, f := range all {
 		if i < limit {
 			r.Flows = append(r.Flows, flowOf(f.Flow.String(), &f.Counts, &f.Sojourn, span, byReason(f.DropsByReason[:])))

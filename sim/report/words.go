@@ -29,6 +29,7 @@ func (r *Report) WriteWords(w io.Writer, opt Words) error {
 	b.WriteByte('\n')
 	table(b, r.Summary())
 	b.WriteString("\n" + r.Counters())
+	r.wifi(b)
 	b.WriteByte('\n')
 	r.flows(b, opt.Flows)
 	if r.Loop == OpenLoop {

@@ -193,6 +193,15 @@ func (s *member) setMode(c *scenario) error {
 	return s.Mode.Validate()
 }
 
+// Name is the address of a station and the mode in which it is sent to; the number
+// after the last station's is the group's.
+func (c *Cell) Name(i int) (address, mode string) {
+	if i == len(c.words.stations) {
+		return "group", c.conf.Basic.String()
+	}
+	return c.words.stations[i].addresses, c.conf.Stations[i].Mode.String()
+}
+
 // Options implements link.Link.
 func (c *Cell) Options() []tc.Field {
 	fields := c.words.options().Fields()
