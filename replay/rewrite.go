@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/uqtool/uq/record/nfq"
 	"github.com/uqtool/uq/replay/raw"
 	"github.com/uqtool/uq/sim/link"
 	"github.com/uqtool/uq/sim/pkt"
@@ -27,6 +28,10 @@ func Copies(l link.Link) bool { return slices.Contains(link.Rewrites(l), "duplic
 // Whole says whether l needs all bytes of each packet: a queue for it takes no
 // super-packets and has the largest copy range.
 func Whole(l link.Link) bool { return len(link.Rewrites(l)) > 0 }
+
+// WholeRcvBuf is a receive buffer for whole packets, in bytes: as many as the
+// default one holds of headers.
+const WholeRcvBuf = 4 * nfq.DefaultRcvBuf
 
 // Rewrites is what became of the packets that the link copied or corrupted.
 //

@@ -83,6 +83,9 @@ func (o *schedOptions) takeWhole(r *recordOptions, l link.Link, f *pflag.FlagSet
 		return usageErrorf("--link: duplicate: a copy can be sent, not received: --hook %s has no device to send it by: use forward, output or postrouting", hook)
 	}
 	r.set.GSO, r.set.CopyRange = false, nfq.MaxCopyRange
+	if !f.Changed("rcvbuf") {
+		r.set.RcvBuf = replay.WholeRcvBuf
+	}
 	return nil
 }
 

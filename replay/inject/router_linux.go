@@ -1,6 +1,7 @@
 package inject
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -64,6 +65,7 @@ func (r *routerEnd) run(ctx context.Context) (err error) {
 	r.conf = nfq.Config{Queue: r.lab.Config.Queue, GSO: true, CopyRange: nfq.DefaultCopyRange, MaxLen: r.result.MaxLen, RcvBuf: t.RcvBuf, BusyPoll: t.BusyPoll}
 	if whole {
 		r.conf.GSO, r.conf.CopyRange = false, nfq.MaxCopyRange
+		r.conf.RcvBuf = cmp.Or(t.RcvBuf, replay.WholeRcvBuf)
 	}
 	q, err := nfq.Open(r.conf)
 	if err != nil {

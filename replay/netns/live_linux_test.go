@@ -45,6 +45,8 @@ type captured struct {
 	Loss           nfq.Loss
 	// ECT counts packets of an ECN transport, and ECE TCP's echoes of CE.
 	ECT, ECE uint64
+	// Down counts packets to the client.
+	Down uint64
 }
 
 // lookAt counts what the headers of an IPv4 packet say about ECN, and returns
@@ -68,6 +70,9 @@ func (c *captured) lookAt(b []byte) (ect bool) {
 func acceptAll(ctx context.Context, l *Lab) (any, error) {
 	if string(l.Config.Payload) == `"fail"` {
 		return nil, errors.New("capture was told to fail")
+	}
+	if string(l.Config.Payload) == `"copies"` {
+		return copyAll(ctx, l)
 	}
 	if l.Config.Ends {
 		return standBetween(ctx, l)

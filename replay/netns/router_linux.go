@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/uqtool/uq/record/nft"
+	"github.com/uqtool/uq/replay/raw"
 )
 
 // endTimeout is how long an end may take to stop what it runs; it exceeds a
@@ -206,14 +207,19 @@ func (r *router) recordRule() nft.Rule {
 	return rule
 }
 
-// delayRule feeds the delay line with the direction that is not recorded, or
-// the way down when both are.
-func (r *router) delayRule() nft.Rule {
+// delayRules feed the delay line with the direction that is not recorded, or the
+// way down when both are: then with the copies, too, that a link makes.
+func (r *router) delayRules() []nft.Rule {
 	rule := nft.Rule{Name: "delay", Hook: nft.Forward, Priority: delayPriority, Queue: r.cfg.delayQueue(), OutDev: ToClient}
-	if r.cfg.direction() == Down {
+	copies := rule
+	copies.Name, copies.Hook, copies.Mark = "delay-copies", nft.Output, raw.Mark
+	switch r.cfg.direction() {
+	case Down:
 		rule.OutDev = ToServer
+	case Both:
+		return []nft.Rule{rule, copies}
 	}
-	return rule
+	return []nft.Rule{rule}
 }
 
 // attach binds the queues, then puts in the rules that feed them.
@@ -237,7 +243,7 @@ func (r *router) attach(capture Capture) error {
 			return err
 		}
 		r.delay = d
-		rules = append(rules, r.delayRule())
+		rules = append(rules, r.delayRules()...)
 	}
 	if len(rules) == 0 {
 		return nil
