@@ -7,7 +7,7 @@ FUZZTIME ?= 10s
 BENCHTIME ?= 1s
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test live race fuzz golden lint cross bench bench-live bench-peers bench-table bench-smoke corpus soak soak-live soak-record pgo oracle clean
+.PHONY: help build demo test live race fuzz golden lint cross bench bench-live bench-peers bench-table bench-smoke corpus soak soak-live soak-record pgo oracle report-test clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,7 +32,7 @@ fuzz: ## fuzz every fuzz target for FUZZTIME each (10s)
 
 golden: ## write golden files anew: look at the diff before you commit it
 	$(GO) test ./sim/sched/builtin ./sim/sched/mac80211 ./sim/egress ./replay/doctor -rewrite
-	$(GO) test ./traces ./cmd/cli ./replay/bench -update
+	$(GO) test ./traces ./cmd/cli ./replay/bench ./sim/report/svg ./sim/report/figure ./sim/report/html -update
 
 lint: ## gofmt, go vet, staticcheck, the purity test
 	@test -z "$$(gofmt -l cmd record replay sim traces)" || { gofmt -l cmd record replay sim traces; echo "run gofmt -w on these"; exit 1; }
@@ -73,6 +73,9 @@ soak-record: ## record, then schedule, a flood of UDP for DURATION seconds (60) 
 
 pgo: ## make the profile anew that builds are guided by
 	@.ci/pgo
+
+report-test: ## open the HTML report in a headless Chromium (installs Debian's as root); UQ_SHOTS=dir keeps pictures
+	@.ci/report
 
 oracle: ## hold codel, fq_codel, cobalt and pie against ns-3 (fetches Debian's libns3-dev)
 	@.ci/oracle/run

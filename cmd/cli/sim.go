@@ -23,6 +23,7 @@ type simOptions struct {
 	events  bool
 	list    bool
 	help    string
+	listed  int // flows in words; the report may have more
 	// metrics lists what assertions can name.
 	metrics bool
 }
@@ -59,7 +60,8 @@ trace's header states is used.`,
 			case o.metrics:
 				return runSimMetrics(s, o.json)
 			}
-			if o.json && !cmd.Flags().Changed("flows") {
+			o.listed = o.flows
+			if (o.json || o.drawn.html != "") && !cmd.Flags().Changed("flows") {
 				o.flows = jsonFlows
 			}
 			return runSim(cmd.Context(), s, o)
@@ -74,7 +76,7 @@ trace's header states is used.`,
 	f.StringVar(&o.link, "link", "", "link behind the scheduler: "+linkHelp)
 	f.Uint64Var(&o.seed, "seed", 1, "key of the flow hash and of all randomness")
 	f.StringVar(&o.gso, "gso", gsoQdisc, "super-packets: whole, as recorded, split into the packets on the wire, or as each qdisc does it in Linux")
-	f.IntVar(&o.flows, "flows", 12, fmt.Sprintf("flows to list, the largest first (with --json %d)", jsonFlows))
+	f.IntVar(&o.flows, "flows", 12, fmt.Sprintf("flows to list, the largest first (with --json or --html %d)", jsonFlows))
 	f.BoolVar(&o.salvage, "salvage", false, "go on after damage in the middle of the trace")
 	f.BoolVar(&o.json, "json", false, "print the report, or with --events each event, as JSON on standard output")
 	f.BoolVar(&o.events, "events", false, "print every decision on standard output, the report on standard error")
@@ -93,7 +95,7 @@ func runSim(ctx context.Context, s *streams, o simOptions) error {
 		return err
 	}
 	o.watch = append(o.watch, o.asserts.watch)
-	if err := o.drawn.check(); err != nil {
+	if err := o.drawn.check(o.json || o.events); err != nil {
 		return err
 	}
 	if o.drawn.wanted() {
@@ -116,7 +118,7 @@ func runSim(ctx context.Context, s *streams, o simOptions) error {
 		return fmt.Errorf("write report: %w", err)
 	}
 	annotate(s.err, onGitHub(os.Getenv), checked)
-	if err := o.drawn.write(s, &o.simulation, res); err != nil {
+	if err := o.drawn.write(ctx, s, &o.simulation, res); err != nil {
 		return err
 	}
 	return errors.Join(verdict(checked), res.complete(o.salvage))
@@ -127,10 +129,10 @@ func runSim(ctx context.Context, s *streams, o simOptions) error {
 func writeReport(s *streams, o simOptions, r *report.Report, checked []metric.Result) error {
 	out := s.out
 	switch {
-	case o.events:
+	case o.events, o.drawn.html == "-":
 		out = s.err
 	case o.json:
 		return writeReportJSON(s.out, r, checked)
 	}
-	return errors.Join(r.WriteWords(out, report.Words{Flows: o.flows}), writeResults(out, checked))
+	return errors.Join(r.WriteWords(out, report.Words{Flows: o.listed}), writeResults(out, checked))
 }

@@ -2,9 +2,8 @@ package cli
 
 import (
 	"bytes"
-	"errors"
+	"context"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,7 +11,9 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/uqtool/uq/sim/egress"
+	"github.com/uqtool/uq/sim/report"
 	"github.com/uqtool/uq/sim/report/figure"
+	"github.com/uqtool/uq/sim/report/html"
 	"github.com/uqtool/uq/sim/report/series"
 	"github.com/uqtool/uq/sim/report/svg"
 )
@@ -32,22 +33,37 @@ func (d *drawn) flags(f *pflag.FlagSet) {
 
 func (d *drawn) wanted() bool { return d.html != "" || d.svg != "" }
 
-// check finds names that cannot be written to, before the work is done.
-func (d *drawn) check() error {
-	for flag, name := range map[string]string{"--html": d.html, "--svg": d.svg} {
-		if name == "" || name == "-" {
-			continue
-		}
-		st, err := os.Stat(filepath.Dir(name))
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			return usageErrorf("%s %s: there is no directory %s", flag, name, filepath.Dir(name))
-		case err == nil && !st.IsDir():
-			return usageErrorf("%s %s: %s is not a directory", flag, name, filepath.Dir(name))
+// check finds names that cannot be written to, before the work is done; taken
+// says that standard output is for something else.
+func (d *drawn) check(taken bool) error {
+	if d.html == "-" && taken {
+		return usageErrorf("--html -: standard output is taken by --json or --events: name a file")
+	}
+	if d.svg == "-" {
+		return usageErrorf("--svg -: figures are files: name a directory, or a file that ends in .svg")
+	}
+	for _, o := range [][2]string{{"--html", d.html}, {"--svg", d.svg}} {
+		if o[1] != "" && o[1] != "-" {
+			if err := checkPlace(o[0], o[1], o[0] == "--html" || strings.HasSuffix(o[1], ".svg")); err != nil {
+				return err
+			}
 		}
 	}
-	if st, err := os.Stat(d.html); err == nil && st.IsDir() {
-		return usageErrorf("--html %s: that is a directory: name a file in it", d.html)
+	return nil
+}
+
+// checkPlace says whether a file, or a directory, of a name can be.
+func checkPlace(flag, name string, file bool) error {
+	switch st, err := os.Stat(name); {
+	case err == nil && st.IsDir() && file:
+		return usageErrorf("%s %s: that is a directory: name a file in it", flag, name)
+	case err == nil && !st.IsDir() && !file:
+		return usageErrorf("%s %s: not a directory: name one, or a file that ends in .svg", flag, name)
+	case err == nil:
+		return nil
+	}
+	if st, err := os.Stat(filepath.Dir(name)); err != nil || !st.IsDir() {
+		return usageErrorf("%s %s: there is no directory %s", flag, name, filepath.Dir(name))
 	}
 	return nil
 }
@@ -60,17 +76,95 @@ func (d *drawn) watch(int, string) egress.Sink {
 }
 
 // write draws what was asked for.
-func (d *drawn) write(s *streams, c *simulation, res *simulated) error {
+func (d *drawn) write(ctx context.Context, s *streams, c *simulation, res *simulated) error {
 	if !d.wanted() {
 		return nil
 	}
 	data := series.Align(d.series)
+	if d.html != "" {
+		if err := d.writePage(ctx, s, c, res, data); err != nil {
+			return fmt.Errorf("write the page: %w", err)
+		}
+	}
 	if d.svg != "" {
 		if err := writeFigures(d.svg, figure.All(res.report, data)); err != nil {
 			return fmt.Errorf("write figures: %w", err)
 		}
 	}
 	return nil
+}
+
+// writePage writes the page, or nothing: a page that could not be finished does
+// not stay.
+func (d *drawn) writePage(ctx context.Context, s *streams, c *simulation, res *simulated, data []*series.Data) error {
+	p := &html.Page{Report: res.report, Series: data, Version: uqVersion(), Command: c.command(res.name)}
+	p.Sections = append(p.Sections, c.section(res.report))
+	facts, err := readTraceFacts(ctx, s, c)
+	if err != nil {
+		return fmt.Errorf("read the trace again: %w", err)
+	}
+	if facts != nil {
+		p.Sections = append(p.Sections, facts.sections(res.name)...)
+	} else {
+		p.Sections = append(p.Sections, html.Section{Title: "Trace", Note: "The trace came through a pipe and could be read only once: its digest, losses and lateness are not known here. Name a file to have them."})
+	}
+	var b bytes.Buffer
+	if err := html.Write(&b, p); err != nil {
+		return err
+	}
+	if d.html == "-" {
+		_, err = s.out.Write(b.Bytes())
+		return err
+	}
+	return os.WriteFile(d.html, b.Bytes(), 0o666)
+}
+
+// command is the line that makes the report again.
+func (c *simulation) command(name string) string {
+	words := []string{"uq", "sim"}
+	if c.trace != "" && c.trace != "-" {
+		words = append(words, shellQuote(name))
+	}
+	for _, q := range c.qdiscs {
+		words = append(words, "--qdisc", shellQuote(q))
+	}
+	words = append(words, "--link", shellQuote(c.link), "--seed", fmt.Sprint(c.seed), "--gso", c.gso)
+	if c.salvage {
+		words = append(words, "--salvage")
+	}
+	return strings.Join(words, " ")
+}
+
+// shellQuote makes one word of s for a shell.
+func shellQuote(s string) string {
+	if s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/=:,@%+", r)
+	}) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// section is the configuration of the runs.
+func (c *simulation) section(r *report.Report) html.Section {
+	sec := html.Section{Title: "Configuration", Note: "The digest is that of all arrivals and decisions: equal digests mean equal runs, on any machine."}
+	for i, run := range r.Runs {
+		sec.Rows = append(sec.Rows, html.Row{Key: r.Label(i), Value: run.Line}, html.Row{Key: "digest", Value: run.Digest})
+	}
+	sec.Rows = append(sec.Rows,
+		html.Row{Key: "link", Value: r.Link}, html.Row{Key: "super-packets", Value: "gso " + c.gso},
+		html.Row{Key: "seed", Value: fmt.Sprint(r.Seed)}, html.Row{Key: "arrivals", Value: r.Loop}, html.Row{Key: "uq", Value: uqVersion()})
+	return sec
+}
+
+// uqVersion is the version with the revision it was built from.
+func uqVersion() string {
+	v := buildVersion()
+	text := v.Version
+	if v.Revision != "" && !strings.Contains(text, v.Revision[:min(len(v.Revision), 12)]) {
+		text += " " + v.Revision[:min(len(v.Revision), 12)]
+	}
+	return text
 }
 
 // writeFigures writes each figure into a directory, or all into one file.

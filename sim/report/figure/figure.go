@@ -71,8 +71,8 @@ func Colours(r *report.Report) []int {
 
 // favourites are qdiscs' colours.
 var favourites = map[string]int{
-	"fq_codel": 0, "pfifo": 1, "bfifo": 1, "pfifo_fast": 1, "cake": 2, "cobalt": 2, "fq_pie": 3, "mac80211": 3,
-	"pie": 4, "dualpi2": 4, "codel": 5, "sfq": 5, "red": 6, "tbf": 6,
+	"fq_codel": 0, "pfifo": 1, "bfifo": 1, "pfifo_fast": 1, "cake": 2, "cobalt": 2, "codel": 3, "mac80211": 3,
+	"pie": 4, "dualpi2": 4, "fq_pie": 5, "sfq": 5, "red": 6, "tbf": 6,
 }
 
 // stroke is the line of run i.

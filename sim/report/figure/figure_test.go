@@ -114,7 +114,7 @@ func TestColours(t *testing.T) {
 		{"pfifo fq_codel", "[1 0]"},
 		{"fq_codel", "[0]"},
 		{"pfifo pfifo", "[1 0]"},
-		{"mine codel", "[0 5]"},
+		{"mine codel", "[0 3]"},
 		{"a b c d e f g h i", "[0 1 2 3 4 5 6 7 8]"},
 	} {
 		r := &report.Report{}

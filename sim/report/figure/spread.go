@@ -222,7 +222,7 @@ func (s *set) ellipse(t svg.Theme, width float64) *svg.Drawing {
 	}
 	x := spanAxis("mean sojourn (better to the right)", int64(math.Pow(10, least)*1e9), int64(math.Pow(10, most)*1e9))
 	x.Flip = true
-	_, hi := svg.Nice(0, fastest, 6)
+	_, hi := svg.Nice(0, fastest*1.1, 6) // room for the contour
 	p := d.Plot(x, svg.Axis{Label: "throughput", Unit: svg.Bits, Hi: hi}, s.keys(t)...)
 	for i := range clouds {
 		p.Dots(powers(clouds[i].delay), clouds[i].rate, 1.8, svg.Fill{Colour: t.Series(s.colours[i]), Opacity: 0.35})

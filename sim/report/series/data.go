@@ -51,6 +51,34 @@ type Flow struct {
 	Line         Line
 }
 
+// Empty says whether nothing happened.
+func (l Line) Empty() bool {
+	for i := range l.Count {
+		if l.Count[i] > 0 || l.Bytes[i] > 0 || l.Drops[i] > 0 || l.Marks[i] > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// Sum is several flows' lines as one.
+func Sum(flows []Flow) Line {
+	var bins []share
+	for _, f := range flows {
+		l := &f.Line
+		if bins == nil {
+			bins = make([]share, len(l.Count))
+		}
+		for i := range bins {
+			bins[i].merge(&share{
+				count: l.Count[i], sum: l.Mean[i] * int64(l.Count[i]), max: max(l.Max[i], 0),
+				bytes: l.Bytes[i], drops: l.Drops[i], marks: l.Marks[i],
+			})
+		}
+	}
+	return line(bins)
+}
+
 // Distribution is how sojourns spread. It is empty without any.
 type Distribution struct {
 	Count int64

@@ -117,7 +117,7 @@ type Unit func(float64) string
 // Plain prints a number, with k, M and G for thousands.
 func Plain(v float64) string { return prefixed(v, 1e3, "", "k", "M", "G") }
 
-// Seconds prints a span that is given in seconds.
+// Seconds prints a span that is given in seconds, as tc does.
 func Seconds(v float64) string {
 	if v == 0 {
 		return "0"
@@ -125,12 +125,12 @@ func Seconds(v float64) string {
 	for _, u := range [...]struct {
 		size float64
 		name string
-	}{{1, " s"}, {1e-3, " ms"}, {1e-6, " us"}} {
+	}{{1, "s"}, {1e-3, "ms"}, {1e-6, "us"}} {
 		if math.Abs(v) >= u.size*(1-1e-9) {
 			return short(v/u.size) + u.name
 		}
 	}
-	return short(v*1e9) + " ns"
+	return short(v*1e9) + "ns"
 }
 
 // Bits prints bits per second, with tc's units.

@@ -84,14 +84,14 @@ func TestTicks(t *testing.T) {
 		want  string
 	}{
 		{svg.Scale{Lo: 0, Hi: 10}, 5, svg.Plain, "0 2 4 6 8 10"},
-		{svg.Scale{Lo: 0, Hi: 0.3}, 3, svg.Seconds, "0 100 ms 200 ms 300 ms"},
+		{svg.Scale{Lo: 0, Hi: 0.3}, 3, svg.Seconds, "0 100ms 200ms 300ms"},
 		{svg.Scale{Lo: 3, Hi: 29}, 4, svg.Plain, "10 20"},
 		{svg.Scale{Lo: -1, Hi: 1}, 4, svg.Plain, "-1 -0.5 0 0.5 1"},
 		{svg.Scale{Lo: 0, Hi: 25e6}, 5, svg.Bits, "0bit 5Mbit 10Mbit 15Mbit 20Mbit 25Mbit"},
 		{svg.Scale{Lo: 0, Hi: 1}, 4, svg.Percent, "0% 50% 100%"},
-		{svg.Scale{Lo: 1e-4, Hi: 0.1, Log: true}, 9, svg.Seconds, "100 us 200 us 500 us 1 ms 2 ms 5 ms 10 ms 20 ms 50 ms 100 ms"},
-		{svg.Scale{Lo: 1e-4, Hi: 0.1, Log: true}, 4, svg.Seconds, "100 us 1 ms 10 ms 100 ms"},
-		{svg.Scale{Lo: 1e-9, Hi: 1, Log: true}, 3, svg.Seconds, "1 ns 1 us 1 ms 1 s"},
+		{svg.Scale{Lo: 1e-4, Hi: 0.1, Log: true}, 9, svg.Seconds, "100us 200us 500us 1ms 2ms 5ms 10ms 20ms 50ms 100ms"},
+		{svg.Scale{Lo: 1e-4, Hi: 0.1, Log: true}, 4, svg.Seconds, "100us 1ms 10ms 100ms"},
+		{svg.Scale{Lo: 1e-9, Hi: 1, Log: true}, 3, svg.Seconds, "1ns 1us 1ms 1s"},
 		{svg.Scale{Lo: 1, Hi: 1}, 4, svg.Plain, ""},
 		{svg.Scale{Lo: 0, Hi: 1, Log: true}, 4, svg.Plain, ""},
 		{svg.Scale{Lo: 0, Hi: math.NaN()}, 4, svg.Plain, ""},
