@@ -21,7 +21,7 @@ type eventLine struct {
 	// Time is when, since the trace's time zero; Age the time since the packet
 	// arrived.
 	Time pkt.Time `json:"time_ns"`
-	// Kind is enqueue, dequeue, mark, deliver, drop, duplicate or corrupt.
+	// Kind is enqueue, dequeue, mark, deliver, drop, duplicate, corrupt or uplink.
 	Kind string `json:"kind"`
 	// Packet is the number of the packet, from 0.
 	Packet uint64 `json:"packet"`
@@ -48,7 +48,8 @@ seconds as words and in nanoseconds as JSON. PACKET counts from 0. KIND is enque
 (the packet arrived), dequeue (the link began to send it), mark (CE was set; before
 its dequeue, or behind it with reason link_loss), deliver (it reached the far end),
 drop, duplicate (the link made a copy, which has its number and is told of as copy
-from there on) or corrupt (before its deliver). Events are in order of time, those
+from there on), corrupt (before its deliver) or uplink (the packet arrived at a
+station of the link, which sends it past the scheduler). Events are in order of time, those
 of one instant in order of cause. Sojourn and age_ns are the time since the
 packet's arrival. With several qdiscs words begin with the kind of the qdisc.`
 
@@ -138,7 +139,10 @@ func (e *eventRun) take(line []byte) (arrived bool, err error) {
 
 func (e *eventRun) event(l *eventLine, why pkt.Reason) (arrived bool, err error) {
 	switch l.Kind {
-	case egress.Enqueue.String():
+	case egress.Enqueue.String(), egress.Uplink.String():
+		if l.Kind == egress.Uplink.String() {
+			e.sent[l.Packet] = pkt.Never // it passes no scheduler
+		}
 		flow, err := e.flow(l.Flow)
 		if err != nil {
 			return false, err

@@ -14,6 +14,8 @@ func (x *Explanation) summarise() {
 	fmt.Fprintf(b, "packet %d (%s, %d bytes) arrived at %v ", x.Packet, x.Flow, x.Len, x.Arrival)
 	wait := span(int64(x.Decided - x.Arrival))
 	switch {
+	case x.Uplink:
+		fmt.Fprintf(b, "at a station of the link, which sent it past the scheduler: it was %s at %v", x.Fate, x.End)
 	case x.Fate == Undecided:
 		fmt.Fprintf(b, "and was still queued when the run ended %s later", wait)
 	case x.Fate == Dropped && x.reason == pkt.LinkLoss:

@@ -17,11 +17,12 @@
 //
 //	behind its flow   the link sent packets of its own flow
 //	behind others     the link sent other packets
-//	link withheld     the link was busy without a packet: it contended, or waited
-//	                  for its next opportunity
+//	link withheld     the link was busy without a packet of the queue: it contended,
+//	                  received, or waited for its next opportunity
 //	scheduler waited  the link was free, and the scheduler let nothing go
 //	transmission      its own opportunity, with the packets it shared it with
-//	beyond            propagation, and whatever else came after the opportunity
+//	beyond            propagation, retransmissions, and whatever else came after that
+//	                  opportunity
 //
 // An opportunity that took several packets is divided among them by their bytes,
 // also where one of them was lost at no cost of airtime.

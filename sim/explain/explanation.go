@@ -29,6 +29,9 @@ type Explanation struct {
 	Reason string `json:"reason,omitempty"`
 	Mark   string `json:"mark,omitempty"`
 
+	// Uplink says that a station of the link sent it, past the scheduler.
+	Uplink bool `json:"uplink,omitempty"`
+
 	Arrival pkt.Time `json:"arrival_ns"`
 	// Decided is when the scheduler let the packet go or dropped it, End when it
 	// was delivered or lost; both are the end of the run for one undecided.

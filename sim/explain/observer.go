@@ -106,7 +106,7 @@ func (o *Observer) all(is func(*target) bool) bool {
 // Event implements egress.Sink.
 func (o *Observer) Event(e egress.Event) {
 	switch e.Kind {
-	case egress.Enqueue:
+	case egress.Enqueue, egress.Uplink:
 		o.arrive(e)
 	case egress.Dequeue:
 		o.taken = append(o.taken, Sent{Packet: e.Packet.ID, Len: e.Packet.Len, key: e.Packet.Flow.FlowKey})
@@ -130,7 +130,9 @@ func (o *Observer) arrive(e egress.Event) {
 			t.arrive(e, sched.Explain(o.port.Scheduler(), e.Time, e.Packet), &o.queue, o.last)
 		}
 	}
-	o.queue.add(e.Packet)
+	if e.Kind == egress.Enqueue {
+		o.queue.add(e.Packet)
+	}
 }
 
 // leave notes for every packet explained who left before it.
@@ -157,6 +159,9 @@ func (o *Observer) own(t *target, e egress.Event) {
 	case egress.Mark:
 		t.x.mark, t.x.Mark = e.Reason, e.Reason.String()
 	case egress.Dequeue:
+		t.decide(e.Time)
+	case egress.Uplink:
+		t.x.Uplink = true
 		t.decide(e.Time)
 	case egress.Drop:
 		if e.Reason != pkt.LinkLoss {

@@ -98,11 +98,8 @@ func (t *target) opportunity(s Span) {
 	case t.phase == inQueue:
 		t.account(s.From)
 		t.pending = &s
-	case t.phase == onLink && t.txUntil == 0 && s.From == t.x.Decided:
-		t.txUntil = s.Until
-		t.keep(s)
-	case t.phase == done && t.txUntil == 0 && s.From == t.x.Decided && s.has(t.x.Packet):
-		t.txUntil = s.Until // delivered within the call that sent it
+	case t.phase > inQueue && t.txUntil == 0 && s.has(t.x.Packet):
+		t.txUntil = s.Until // the packet may have been delivered within it already
 		t.keep(s)
 	}
 }

@@ -41,6 +41,10 @@ func (x *Explanation) WriteWords(w io.Writer, opt Words) error {
 		}
 		table(b, append(rows, []string{"  total", millis(x.Split.Total)}))
 	}
+	if x.Uplink {
+		_, err := io.WriteString(w, b.String())
+		return err
+	}
 	x.flowTable(b, opt.Flows)
 	x.spanTable(b, opt.Spans)
 	x.stateTable(b)

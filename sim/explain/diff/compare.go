@@ -5,8 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/HdrHistogram/hdrhistogram-go"
-
 	"github.com/uqtool/uq/sim/pkt"
 	"github.com/uqtool/uq/sim/report"
 )
@@ -186,14 +184,14 @@ func (t *tally) add(w *pair, histograms *int) {
 	case d < 0:
 		t.sooner, d = t.sooner+1, -d
 	}
-	t.sojourn.Record(d, func() *hdrhistogram.Histogram {
+	t.sojourn.Record(d, func() *report.Histogram {
 		if histograms != nil {
 			if *histograms == mostHistograms {
 				return nil
 			}
 			*histograms++
 		}
-		return hdrhistogram.New(1, int64(5*time.Hour), 2)
+		return report.NewHistogram(report.Coarse)
 	})
 }
 

@@ -53,6 +53,9 @@ func (f Fate) String() string {
 	}
 	switch f.Outcome {
 	case Delivered:
+		if f.Dequeued == pkt.Never {
+			return fmt.Sprintf("delivered %v%s", f.End, mark)
+		}
 		return fmt.Sprintf("delivered %v, dequeued %v%s", f.End, f.Dequeued, mark)
 	case Dropped:
 		return fmt.Sprintf("dropped %v, %v%s", f.End, f.Reason, mark)
@@ -195,16 +198,20 @@ func (s *sink) Event(e egress.Event) {
 	if p.Flaws&pkt.Duplicated != 0 {
 		return
 	}
+	dequeued := p.Dequeued
+	if p.Up {
+		dequeued = pkt.Never // it passed no scheduler
+	}
 	switch e.Kind {
-	case egress.Enqueue:
+	case egress.Enqueue, egress.Uplink:
 		_ = s.d.Arrive(s.side, p.ID, Packet{p.Flow.FlowKey, p.Len, e.Time})
 	case egress.Deliver:
-		_ = s.d.Decide(s.side, p.ID, Fate{Outcome: Delivered, Mark: p.Mark, Dequeued: p.Dequeued, End: e.Time})
+		_ = s.d.Decide(s.side, p.ID, Fate{Outcome: Delivered, Mark: p.Mark, Dequeued: dequeued, End: e.Time})
 	case egress.Drop:
 		// A mark on a packet that is lost later is in no trace.
 		f := Fate{Outcome: Dropped, Reason: e.Reason, Dequeued: e.Time, End: e.Time}
 		if e.Reason == pkt.LinkLoss {
-			f.Dequeued = p.Dequeued
+			f.Dequeued = dequeued
 		}
 		_ = s.d.Decide(s.side, p.ID, f)
 	}
