@@ -88,7 +88,11 @@ func newContender(p Params, t timing, rng *random.Rand) contender {
 }
 
 // draw sets a new counter.
-func (c *contender) draw() { c.backoff = c.rng.IntN(c.cw + 1) }
+func (c *contender) draw() {
+	if c.cw > 0 {
+		c.backoff = c.rng.IntN(c.cw + 1)
+	}
+}
 
 // want says that there is something to send from now on. If the medium is not
 // idle, a counter that had run out is drawn anew.

@@ -91,6 +91,9 @@ func (m *Medium) send(f *function, at pkt.Time) {
 			m.tell(Air{Start: end, End: end.Add(answer), Kind: Response, Station: air.Station, AC: f.ac, Up: q.up})
 		}
 	}
+	if q.station != m.group() {
+		m.stir(q.station, m.told, q.up)
+	}
 	m.finish(f, used, air.Kind)
 }
 
@@ -229,7 +232,10 @@ func (m *Medium) finish(f *function, used time.Duration, kind AirKind) {
 	units := a.units[:0]
 	f.ready = f.ready[:copy(f.ready, f.ready[1:])]
 	m.spares = append(m.spares, aggregate{units: units})
-	if len(f.ready) == 0 && (f.q == nil || !q.ready()) {
+	switch {
+	case f.first:
+		m.rearm()
+	case len(f.ready) == 0 && (f.q == nil || !q.ready()):
 		f.since = pkt.Never
 	}
 	m.report(q, used, kind)
@@ -255,9 +261,9 @@ func (m *Medium) keep(a *aggregate) bool {
 func (m *Medium) report(q *txq, used time.Duration, kind AirKind) {
 	s, station := m.c.stations, m.named(q.station)
 	switch {
-	case q.up:
-		if s != nil && kind == Up {
-			s.Used(m.c.now, station, q.ac, used, true)
+	case q.local:
+		if s != nil && (!q.up || kind == Up) {
+			s.Used(m.c.now, station, q.ac, used, q.up)
 		}
 	case s == nil:
 		m.list(q)
@@ -312,6 +318,11 @@ func (m *Medium) spoiled(f *function) time.Duration {
 // spoil has nobody receive f's first aggregate, which ends at the instant end.
 func (m *Medium) spoil(f *function, end pkt.Time) {
 	a := &f.ready[0]
+	if a.beacon {
+		m.beaconDone(end)
+		m.rearm()
+		return
+	}
 	used := m.spoiled(f)
 	if a.q.station == m.group() {
 		f.succeeded() // for all it knows

@@ -41,6 +41,9 @@ func (m *Medium) fillFrom(ac pkt.AC) {
 			station = m.group()
 		}
 		q := &m.txqs[station][ac]
+		if m.block(q) {
+			continue
+		}
 		if m.build(f, q, now) {
 			s.Held(now, m.named(station), ac, q.ready())
 			continue
@@ -62,6 +65,10 @@ func (m *Medium) load() {
 			return
 		}
 		q := m.queueOf(p)
+		if m.sleeps(q) {
+			m.save(q, p)
+			continue
+		}
 		q.queue.Push(p)
 		m.buffered++
 		m.list(q)
@@ -85,6 +92,10 @@ func (m *Medium) fillRound(ac pkt.AC) (made bool) {
 		q := &m.txqs[r[0]][ac]
 		m.round[ac] = r[:copy(r, r[1:])]
 		q.listed = false
+		if q.station != m.group() && m.sleeps(q) {
+			m.withhold(q)
+			continue
+		}
 		made = m.build(f, q, m.c.now) || made
 		m.list(q)
 	}
@@ -94,10 +105,7 @@ func (m *Medium) fillRound(ac pkt.AC) (made bool) {
 // build makes f's next aggregate, of q: what must be sent again, then what comes
 // next, up to the limits. It reports whether there was anything.
 func (m *Medium) build(f *function, q *txq, now pkt.Time) bool {
-	a := aggregate{q: q, mode: *m.mode(q.station)}
-	if n := len(m.spares); n > 0 {
-		a.units, m.spares = m.spares[n-1].units, m.spares[:n-1]
-	}
+	a := m.blank(q, now)
 	lim := m.bounds(f, &a)
 	m.resend(&a, &lim)
 	for len(q.again) == 0 && q.window() > 0 {
@@ -123,6 +131,15 @@ func (m *Medium) build(f *function, q *txq, now pkt.Time) bool {
 	}
 	f.ready = append(f.ready, a)
 	return true
+}
+
+// blank is an aggregate of q without anything in it.
+func (m *Medium) blank(q *txq, now pkt.Time) aggregate {
+	a := aggregate{q: q, mode: *m.mode(q.station)}
+	if n := len(m.spares); n > 0 {
+		a.units, m.spares = m.spares[n-1].units, m.spares[:n-1]
+	}
+	return a
 }
 
 // resend moves to a what q has to send again, as far as it fits.
@@ -202,7 +219,7 @@ func (m *Medium) take(q *txq) *pkt.Packet {
 		q.spare = nil
 		return p
 	}
-	if q.up {
+	if q.local {
 		return q.queue.Pop()
 	}
 	if m.c.stations != nil {

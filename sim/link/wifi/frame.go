@@ -63,6 +63,7 @@ type aggregate struct {
 	// padded is the length as an A-MPDU, its last subframe padded too.
 	padded int
 	last   int // padding of the last subframe
+	beacon bool
 }
 
 // psdu is the length that goes on the air. With only one MPDU and no

@@ -42,6 +42,13 @@ type Config struct {
 	// that older stations would not understand, those of a later PHY; the zero
 	// Mode is none.
 	Protect Mode
+	// BeaconInterval is the time between beacons, 100*TU usually; 0 is none.
+	// BeaconBytes is their length; 0 is 250.
+	BeaconInterval time.Duration
+	BeaconBytes    int
+	// DTIM is how many beacons pass from one after which the group's packets are
+	// sent to the next, as long as a station sleeps; 0 is 1.
+	DTIM int
 	// UplinkLimit is how many packets wait in a station for its own medium access
 	// in each category; 0 is 1000, a device's txqueuelen.
 	UplinkLimit int
@@ -74,6 +81,8 @@ type Medium struct {
 	txop      txop
 	told      pkt.Time // up to which time is accounted for; the medium is idle then
 	injected  int      // packets that stations were given and that are not settled
+	beacon    beacons
+	naps      []nap // by station
 
 	errors *random.Rand
 	env    link.Env
@@ -113,6 +122,7 @@ func New(conf Config, env link.Env) *Medium {
 		rng := env.Random("wifi/ap/" + ac.String())
 		m.functions = append(m.functions, &function{contender: newContender(conf.EDCA[ac], m.t, rng), station: accessPoint, ac: ac})
 	}
+	m.makeBeacons()
 	for i := range conf.Stations {
 		if u := conf.Stations[i].Uplink; u != nil {
 			f := m.sender(i, u.AC)

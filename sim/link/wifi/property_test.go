@@ -18,7 +18,7 @@ type port struct {
 	m      *Medium
 	now    pkt.Time
 	busy   bool
-	free   pkt.Time
+	free   pkt.Time               // or when it wants an opportunity
 	queues [][pkt.NumACs]pkt.FIFO // by station, the group last
 	owned  map[*pkt.Packet]bool
 	turn   int
@@ -26,6 +26,8 @@ type port struct {
 	block  map[[2]int]bool
 	used   []time.Duration // reported, by station, the group last; of its own after all
 	got    int
+	ats    []pkt.Time // when they arrived
+	last   pkt.Time
 	lost   int
 	bad    string
 }
@@ -33,7 +35,7 @@ type port struct {
 func newPort(m *Medium) *port {
 	n := m.Stations() + 1
 	return &port{
-		m: m, queues: make([][pkt.NumACs]pkt.FIFO, n), owned: map[*pkt.Packet]bool{},
+		m: m, free: pkt.Never, queues: make([][pkt.NumACs]pkt.FIFO, n), owned: map[*pkt.Packet]bool{},
 		held: map[[2]int]bool{}, block: map[[2]int]bool{}, used: make([]time.Duration, 2*n),
 	}
 }
@@ -85,9 +87,14 @@ func (s *port) leave(at pkt.Time, p *pkt.Packet) {
 	delete(s.owned, p)
 }
 
-func (s *port) Deliver(at pkt.Time, p *pkt.Packet) { s.leave(at, p); s.got++ }
-func (s *port) Lose(at pkt.Time, p *pkt.Packet)    { s.leave(at, p); s.lost++ }
-func (s *port) Duplicate(*pkt.Packet) *pkt.Packet  { panic("nothing is duplicated") }
+func (s *port) Deliver(at pkt.Time, p *pkt.Packet) {
+	s.leave(at, p)
+	s.got++
+	s.last, s.ats = at, append(s.ats, at)
+}
+
+func (s *port) Lose(at pkt.Time, p *pkt.Packet)   { s.leave(at, p); s.lost++ }
+func (s *port) Duplicate(*pkt.Packet) *pkt.Packet { panic("nothing is duplicated") }
 
 // knowing is a port whose scheduler knows stations.
 type knowing struct{ *port }
@@ -133,7 +140,7 @@ func (s knowing) Used(_ pkt.Time, station int, _ pkt.AC, airtime time.Duration, 
 
 // until lets everything happen that is due until the instant end.
 func (s *port) until(end pkt.Time, src link.Source) {
-	for s.busy && s.free <= end {
+	for s.free <= end {
 		s.serve(s.free, src)
 	}
 	s.now = max(s.now, end)
@@ -142,8 +149,11 @@ func (s *port) until(end pkt.Time, src link.Source) {
 func (s *port) serve(now pkt.Time, src link.Source) {
 	s.now = now
 	free, busy := s.m.Transmit(now, src, s)
-	if busy && free <= now {
-		s.complain("busy until %v", free)
+	if !busy {
+		free = s.m.NextWake()
+	}
+	if free <= now {
+		s.complain("free at %v, busy: %v", free, busy)
 		free = now + 1
 	}
 	s.free, s.busy = free, busy
@@ -180,6 +190,10 @@ func anyCell(t *rapid.T) Config {
 	c.RTS = rapid.SampledFrom([]int{0, 0, 1, 1000}).Draw(t, "rts")
 	c.AMSDU = rapid.SampledFrom([]int{0, 0, 3839, 7935, 11398}).Draw(t, "amsdu")
 	c.MaxMPDUs, c.MaxBytes = rapid.SampledFrom([]int{0, 1, 5}).Draw(t, "mpdus"), rapid.SampledFrom([]int{0, 8000}).Draw(t, "bytes")
+	if rapid.Bool().Draw(t, "beacons") {
+		c.BeaconInterval = time.Duration(rapid.SampledFrom([]int{100, 30}).Draw(t, "interval")) * TU
+		c.DTIM = rapid.IntRange(0, 3).Draw(t, "dtim")
+	}
 	c.UplinkLimit = rapid.SampledFrom([]int{0, 2}).Draw(t, "uplink limit")
 	if rapid.Bool().Draw(t, "protect") {
 		c.Protect = rapid.SampledFrom([]Mode{ofdm(24), {PHY: DSSS, Kbps: 1000}}).Draw(t, "protection")
@@ -195,6 +209,8 @@ func anyCell(t *rapid.T) Config {
 	for i := range rapid.IntRange(1, 4).Draw(t, "stations") {
 		s := Station{Addr: netip.AddrFrom4([4]byte{10, 0, 0, byte(i + 2)}), Mode: anyMode(t)}
 		s.Error = rapid.SampledFrom([]uint32{0, 0, 1 << 29, 1 << 31, 1<<32 - 1}).Draw(t, "error")
+		s.Sleep = rapid.IntRange(0, 3).Draw(t, "sleep")
+		s.Linger = time.Duration(rapid.SampledFrom([]int{0, 1, 20}).Draw(t, "linger")) * time.Millisecond
 		if rapid.IntRange(0, 3).Draw(t, "sends") == 0 {
 			s.Uplink = &Uplink{Bytes: rapid.IntRange(40, 1500).Draw(t, "bytes")}
 			s.Uplink.Gap = time.Duration(rapid.IntRange(0, 3).Draw(t, "gap")) * time.Millisecond

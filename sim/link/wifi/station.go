@@ -21,6 +21,11 @@ type Station struct {
 	Error uint32
 	// Uplink is what it sends itself; nil is nothing.
 	Uplink *Uplink
+	// Sleep is how many beacons a station in power save has between those it
+	// listens to; 0 is one that is always awake. Without beacons nobody sleeps.
+	Sleep int
+	// Linger is how long it stays awake after a frame; 0 is 100 ms, as Linux does.
+	Linger time.Duration
 }
 
 // Uplink is traffic that a station makes up and sends to the access point.
@@ -38,7 +43,9 @@ type txq struct {
 	station int
 	ac      pkt.AC
 	up      bool
-	limits  limits
+	// local says that its packets wait here whatever the scheduler.
+	local  bool
+	limits limits
 	// queue is what the driver took from a scheduler that knows no stations, or
 	// what the station has been given to send.
 	queue pkt.FIFO
@@ -55,8 +62,9 @@ type txq struct {
 	order []place
 	base  uint64
 	mpdus uint64 // number of the next MPDU
-	// listed says that it is in the driver's round.
-	listed bool
+	// listed says that it is in the driver's round, blocked that the scheduler
+	// keeps what is for it.
+	listed, blocked bool
 }
 
 // place is a packet's in the receiver's reordering buffer.

@@ -21,6 +21,8 @@ type function struct {
 	ready []aggregate
 	// q is where a station's own packets wait.
 	q *txq
+	// first is the function that sends beacons, before all others.
+	first bool
 }
 
 // txop is a transmission opportunity that goes on.
@@ -36,7 +38,7 @@ func (m *Medium) Transmit(now pkt.Time, src link.Source, out link.Outcome) (pkt.
 	m.c.stations, _ = src.(link.StationSource)
 	m.catchUp(now)
 	m.fill()
-	ready := m.injected > 0
+	ready := m.injected > 0 || m.awaits() <= now || m.beacon.f != nil && m.beacon.q.ready()
 	for ac := range m.functions[:pkt.NumACs] {
 		if f := m.functions[ac]; len(f.ready) > 0 {
 			f.want(now)
@@ -54,6 +56,7 @@ func (m *Medium) Transmit(now pkt.Time, src link.Source, out link.Outcome) (pkt.
 // themselves while the access point was quiet.
 func (m *Medium) catchUp(now pkt.Time) {
 	m.c.now = now
+	m.skip(now)
 	for at := m.next(now); at < now; at = m.next(now) {
 		m.exchange(at)
 	}
@@ -116,12 +119,16 @@ func (m *Medium) exchange(at pkt.Time) {
 	}
 	m.senders = senders
 	for _, f := range senders {
-		if f.q != nil && !m.prepare(f, at) {
-			panic("wifi: a station sends and has nothing")
+		if f.q != nil && !m.prepare(f, at) || f.first && !m.prepareFirst(at) {
+			panic("wifi: somebody sends and has nothing")
 		}
 	}
 	if len(senders) > 1 {
 		m.collide(at)
+		return
+	}
+	if senders[0].first && senders[0].ready[0].beacon {
+		m.sendBeacon(at)
 		return
 	}
 	m.send(senders[0], at)
@@ -138,7 +145,7 @@ func withoutInternal(senders []*function) []*function {
 	for _, f := range senders {
 		higher := false
 		for _, g := range senders {
-			higher = higher || g.station == f.station && g.ac > f.ac
+			higher = higher || g.station == f.station && !f.first && (g.first || g.ac > f.ac)
 		}
 		if !higher {
 			kept = append(kept, f)

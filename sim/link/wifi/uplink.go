@@ -13,14 +13,14 @@ var _ link.Uplinker = (*Medium)(nil)
 // made when it is needed first.
 func (m *Medium) sender(station int, ac pkt.AC) *function {
 	for _, f := range m.functions[pkt.NumACs:] {
-		if f.station == station && f.ac == ac {
+		if f.q != nil && f.station == station && f.ac == ac {
 			return f
 		}
 	}
 	rng := m.env.Random("wifi/up/" + strconv.Itoa(station) + "/" + ac.String())
 	f := &function{contender: newContender(m.conf.StationEDCA[ac], m.t, rng), station: station, ac: ac}
 	f.idle(m.told)
-	f.q = &txq{station: station, ac: ac, up: true, limits: limitsOf(m.mode(station).PHY, &m.conf)}
+	f.q = &txq{station: station, ac: ac, up: true, local: true, limits: limitsOf(m.mode(station).PHY, &m.conf)}
 	m.functions = append(m.functions, f)
 	return f
 }
@@ -45,6 +45,9 @@ func (m *Medium) arrivals(until pkt.Time) pkt.Time {
 	for {
 		var first *function
 		for _, f := range m.functions[pkt.NumACs:] {
+			if f.q == nil {
+				continue
+			}
 			if g := f.q.own; g != nil && f.since == pkt.Never && g.next < until && (first == nil || g.next < first.q.own.next) {
 				first = f
 			}
