@@ -24,7 +24,7 @@ type Collector struct {
 	Total Counts
 	// Sojourn is the time in the scheduler of each packet it let go.
 	Sojourn Distribution
-	Others  FlowCounts // flows past MaxFlows, without a histogram
+	Others  FlowCounts // flows past MaxFlows, without Sojourn
 	// Drops and Marks count packets by reason.
 	Drops, Marks [16]uint64
 	// Duplicated, Corrupted and Reordered count what the link did: copies it made,
@@ -38,6 +38,7 @@ type Collector struct {
 
 	queued      int
 	histograms  int
+	histogram   func() *Histogram // ofFlow, bound once
 	flows       []*FlowCounts
 	first, last pkt.Time // first arrival, last departure of any kind
 	seen        bool
@@ -65,7 +66,11 @@ type FlowCounts struct {
 }
 
 // NewCollector returns an empty collector.
-func NewCollector() *Collector { return &Collector{Digest: egress.NewDigest()} }
+func NewCollector() *Collector {
+	c := &Collector{Digest: egress.NewDigest()}
+	c.histogram = c.ofFlow
+	return c
+}
 
 // Flows returns the flows seen, in order of first appearance.
 func (c *Collector) Flows() []*FlowCounts {
@@ -133,26 +138,19 @@ func (c *Collector) dequeued(e egress.Event) {
 	c.MaxBacklog = max(c.MaxBacklog, c.queued)
 	c.queued--
 	ns := int64(e.Time - e.Packet.Arrival)
-	c.record(&c.Sojourn, ns)
-	c.record(&c.flow(e.Packet.Flow).Sojourn, ns)
+	c.Sojourn.Record(ns, func() *Histogram { return NewHistogram(Fine) })
+	if f := c.flow(e.Packet.Flow); f != &c.Others {
+		f.Sojourn.Record(ns, c.histogram)
+	}
 }
 
-func (c *Collector) record(d *Distribution, ns int64) {
-	if d.full() {
-		c.spread(d)
+// ofFlow is one of a limited number, or nil.
+func (c *Collector) ofFlow() *Histogram {
+	if c.histograms == maxHistograms {
+		return nil
 	}
-	d.Record(ns)
-}
-
-// spread gives d a histogram; those of flows are limited.
-func (c *Collector) spread(d *Distribution) {
-	switch {
-	case d == &c.Sojourn:
-		d.spread(newHistogram(fine))
-	case d != &c.Others.Sojourn && c.histograms < maxHistograms:
-		c.histograms++
-		d.spread(newHistogram(coarse))
-	}
+	c.histograms++
+	return NewHistogram(Coarse)
 }
 
 func (c *Collector) dropped(e egress.Event) {

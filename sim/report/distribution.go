@@ -3,8 +3,6 @@ package report
 import (
 	"math"
 	"slices"
-
-	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
 // Distribution is a distribution of spans in nanoseconds. Up to fewSpans of
@@ -12,51 +10,41 @@ import (
 // had. The zero value is empty and has none.
 type Distribution struct {
 	n, sum, max int64
+	h           *Histogram
 	few         [fewSpans]int64
-	h           *hdrhistogram.Histogram
 }
 
 // fewSpans is how many spans need no histogram.
 const fewSpans = 8
 
-// highestNs is the largest span a histogram tells apart, about five hours;
-// larger ones count as that, but for Max and Mean.
-const highestNs = 1 << 44
-
-// newHistogram has the given number of significant digits: 2 take 40 kB, 3 take
-// 290 kB.
-func newHistogram(digits int) *hdrhistogram.Histogram {
-	return hdrhistogram.New(1, highestNs, digits)
-}
-
 // Record adds a span. When the spans become many, histogram is asked for one;
 // it may answer nil, and from then on there are no quantiles.
-func (d *Distribution) Record(ns int64, histogram func() *hdrhistogram.Histogram) {
-	if d.n < fewSpans {
-		d.few[d.n] = ns
+func (d *Distribution) Record(ns int64, histogram func() *Histogram) {
+	if d.h != nil {
+		d.h.record(ns)
 	} else {
-		d.many(ns, histogram)
+		d.keep(ns, histogram)
 	}
 	d.n++
 	d.sum += ns
 	d.max = max(d.max, ns)
 }
 
-func (d *Distribution) many(ns int64, histogram func() *hdrhistogram.Histogram) {
-	if d.n == fewSpans {
-		if d.h = histogram(); d.h != nil {
-			for _, v := range d.few {
-				record(d.h, v)
-			}
+// keep is Record's part while there is no histogram.
+func (d *Distribution) keep(ns int64, histogram func() *Histogram) {
+	if d.n < fewSpans {
+		d.few[d.n] = ns
+		return
+	}
+	if d.n > fewSpans {
+		return // asked already
+	}
+	if d.h = histogram(); d.h != nil {
+		for _, v := range d.few {
+			d.h.record(v)
 		}
+		d.h.record(ns)
 	}
-	if d.h != nil {
-		record(d.h, ns)
-	}
-}
-
-func record(h *hdrhistogram.Histogram, ns int64) {
-	_ = h.RecordValue(min(ns, highestNs)) // cannot fail in range
 }
 
 // Count is the number of spans.
@@ -74,7 +62,7 @@ func (d *Distribution) Mean() int64 {
 }
 
 // Quantile returns the span that q percent do not exceed, as exact as the
-// histogram's digits and never above Max. ok is false where it is not known.
+// histogram's buckets and never above Max. ok is false where it is not known.
 func (d *Distribution) Quantile(q float64) (ns int64, ok bool) {
 	switch {
 	case d.n == 0:
@@ -87,5 +75,6 @@ func (d *Distribution) Quantile(q float64) (ns int64, ok bool) {
 	case d.h == nil:
 		return 0, false
 	}
-	return min(d.h.ValueAtQuantile(q), d.max), true
+	rank := int64(q/100*float64(d.n) + 0.5)
+	return min(d.h.atRank(uint64(max(rank, 1))), d.max), true
 }

@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/HdrHistogram/hdrhistogram-go"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/uqtool/uq/sim/egress"
@@ -135,7 +134,7 @@ func TestEmptyRun(t *testing.T) {
 
 func TestDistribution(t *testing.T) {
 	var d Distribution
-	three := func() *hdrhistogram.Histogram { return newHistogram(3) }
+	three := func() *Histogram { return NewHistogram(Fine) }
 	if _, ok := d.Quantile(50); ok {
 		t.Error("an empty distribution has a median")
 	}
@@ -166,7 +165,7 @@ func TestDistribution(t *testing.T) {
 	var zeros, none Distribution
 	for range 100 {
 		zeros.Record(0, three)
-		none.Record(1, func() *hdrhistogram.Histogram { return nil })
+		none.Record(1, func() *Histogram { return nil })
 	}
 	if got, ok := zeros.Quantile(99); got != 0 || !ok {
 		t.Errorf("p99 of zeros is %d", got)
@@ -220,15 +219,13 @@ func TestMicroseconds(t *testing.T) {
 func TestJain(t *testing.T) {
 	c := NewCollector()
 	for i, bytes := range []uint64{100, 100, 100, 100} {
-		_, n := c.flow(&pkt.Flow{ID: uint32(i)})
-		n.DeliveredBytes = bytes
+		c.flow(&pkt.Flow{ID: uint32(i)}).DeliveredBytes = bytes
 	}
 	if j := c.Jain(); j != 1 {
 		t.Errorf("equal shares: %v", j)
 	}
 	for i, bytes := range []uint64{100, 0, 0, 0} {
-		_, n := c.flow(&pkt.Flow{ID: uint32(i)})
-		n.DeliveredBytes = bytes
+		c.flow(&pkt.Flow{ID: uint32(i)}).DeliveredBytes = bytes
 	}
 	if j := c.Jain(); j != 0.25 {
 		t.Errorf("one of four: %v", j)

@@ -105,10 +105,7 @@ func (c *cellCounts) event(e egress.Event) {
 	case egress.Deliver:
 		d := c.of(e.Packet)
 		d.delivered(e.Packet)
-		if d.latency.full() {
-			d.latency.spread(c.histogram())
-		}
-		d.latency.Record(int64(e.Time - e.Packet.Arrival))
+		d.latency.Record(int64(e.Time-e.Packet.Arrival), c.histogram)
 	}
 }
 
@@ -129,12 +126,12 @@ func (c *cellCounts) of(p *pkt.Packet) *directionCounts {
 }
 
 // histogram is one of a limited number, or nil.
-func (c *cellCounts) histogram() *histogram {
+func (c *cellCounts) histogram() *Histogram {
 	if c.histograms == maxHistograms {
 		return nil
 	}
 	c.histograms++
-	return newHistogram(coarse)
+	return NewHistogram(Coarse)
 }
 
 // wifiOf is the medium's part of a run, nil if the link is no access point's.

@@ -3,7 +3,6 @@ package diff
 import (
 	"cmp"
 	"slices"
-	"time"
 
 	"github.com/uqtool/uq/sim/pkt"
 	"github.com/uqtool/uq/sim/report"

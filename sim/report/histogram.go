@@ -1,0 +1,64 @@
+package report
+
+import "math/bits"
+
+// Histogram counts spans in buckets as HdrHistogram does: the spans of a power
+// of two share half as many buckets as the smallest, which have one each.
+type Histogram struct {
+	half   uint   // log2 of the buckets of a power of two
+	least  uint64 // the largest span with a bucket of its own
+	counts []uint64
+}
+
+// The precisions: with 1024 buckets a power of two a span is known to 0.1 % and
+// they take 290 kB, with 128 to 0.8 % and 40 kB.
+const (
+	Fine   = 10
+	Coarse = 7
+)
+
+// highestNs is the largest span a histogram tells apart, about five hours;
+// larger ones count as that, but for Max and Mean.
+const highestNs = 1 << 44
+
+// NewHistogram returns an empty histogram of a precision, Fine or Coarse.
+func NewHistogram(half uint) *Histogram {
+	h := &Histogram{half: half, least: 2<<half - 1}
+	h.counts = make([]uint64, h.bucket(highestNs)+1)
+	return h
+}
+
+// bucket is where v is counted.
+func (h *Histogram) bucket(v uint64) uint64 {
+	shift := uint(bits.Len64(v|h.least)) - h.half - 1
+	// That shifts are below 64 spares the compiler's check.
+	return uint64(shift)<<(h.half&63) + v>>(shift&63)
+}
+
+// top is the largest span of a bucket.
+func (h *Histogram) top(bucket uint64) int64 {
+	if bucket <= h.least {
+		return int64(bucket)
+	}
+	shift := bucket>>h.half - 1
+	return int64((bucket-shift<<h.half+1)<<shift - 1)
+}
+
+func (h *Histogram) record(ns int64) {
+	b := h.bucket(uint64(ns))
+	if b >= uint64(len(h.counts)) {
+		b = uint64(len(h.counts)) - 1
+	}
+	h.counts[b]++
+}
+
+// atRank is the largest span that may be the rank-th smallest, counted from 1.
+func (h *Histogram) atRank(rank uint64) int64 {
+	sum := uint64(0)
+	for i, n := range h.counts {
+		if sum += n; sum >= rank {
+			return h.top(uint64(i))
+		}
+	}
+	return highestNs
+}

@@ -1,0 +1,60 @@
+package report
+
+import (
+	"math"
+	"testing"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+	"pgregory.net/rapid"
+)
+
+// TestHistogramIsHDR holds the histogram against the library whose buckets it
+// has: equal quantiles of any spans.
+func TestHistogramIsHDR(t *testing.T) {
+	for half, digits := range map[uint]int{Fine: 3, Coarse: 2} {
+		rapid.Check(t, func(t *rapid.T) {
+			spans := rapid.SliceOfN(rapid.OneOf(
+				rapid.Int64Range(0, 5000),
+				rapid.Int64Range(0, highestNs),
+				rapid.Custom(func(t *rapid.T) int64 { // about the powers of two
+					return max(0, int64(1)<<rapid.IntRange(0, 44).Draw(t, "bit")-rapid.Int64Range(0, 1).Draw(t, "less"))
+				}),
+			), fewSpans+1, 50).Draw(t, "spans")
+			want := hdrhistogram.New(1, highestNs, digits)
+			d, top := Distribution{}, int64(0)
+			for _, ns := range spans {
+				d.Record(ns, func() *Histogram { return NewHistogram(half) })
+				if err := want.RecordValue(ns); err != nil {
+					t.Fatal(err)
+				}
+				top = max(top, ns)
+			}
+			for _, q := range []float64{0.1, 1, 50, 90, 99, 99.9, 100} {
+				if got, ok := d.Quantile(q); !ok || got != min(want.ValueAtQuantile(q), top) {
+					t.Errorf("%d digits, p%v of %v: %d, want %d", digits, q, spans, got, want.ValueAtQuantile(q))
+				}
+			}
+		})
+	}
+}
+
+// TestHistogramEdges checks what lies outside: longer spans count as the
+// longest, and none is out of bounds.
+func TestHistogramEdges(t *testing.T) {
+	for _, half := range []uint{Fine, Coarse} {
+		h := NewHistogram(half)
+		for _, ns := range []int64{0, highestNs - 1, highestNs, highestNs + 1, math.MaxInt64, -1} {
+			h.record(ns)
+		}
+		last := h.counts[len(h.counts)-1]
+		if last != 4 || h.counts[0] != 1 {
+			t.Errorf("%d buckets a power of two: %d in the last, %d in the first", 1<<half, last, h.counts[0])
+		}
+		for i := 1; i < len(h.counts); i++ {
+			low := h.top(uint64(i-1)) + 1
+			if h.bucket(uint64(low)) != uint64(i) || h.bucket(uint64(h.top(uint64(i)))) != uint64(i) {
+				t.Fatalf("bucket %d is not from %d to %d", i, low, h.top(uint64(i)))
+			}
+		}
+	}
+}
