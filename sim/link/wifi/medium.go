@@ -86,7 +86,7 @@ type Medium struct {
 
 	errors *random.Rand
 	env    link.Env
-	// The station that a flow is for, or from, plus 2; 0 is unknown.
+	// The station that a flow is for, plus 2, or from, plus 3; 0 is unknown.
 	to, from []int32
 	stats    Stats
 	c        call
@@ -168,7 +168,8 @@ func (m *Medium) Stations() int { return len(m.conf.Stations) }
 func (m *Medium) Station(p *pkt.Packet) int {
 	station := remember(&m.to, p)
 	if *station == 0 {
-		*station = int32(m.receiver(p)) + 2
+		receiver, _ := m.conf.route(p)
+		*station = int32(receiver) + 2
 	}
 	return int(*station) - 2
 }
@@ -177,16 +178,10 @@ func (m *Medium) Station(p *pkt.Packet) int {
 func (m *Medium) Sender(p *pkt.Packet) (station int, ok bool) {
 	s := remember(&m.from, p)
 	if *s == 0 {
-		src, _ := p.Flow.Addrs()
-		*s = 1
-		for i := range m.conf.Stations {
-			if m.conf.Stations[i].Addr == src {
-				*s = int32(i) + 2
-				break
-			}
-		}
+		_, sender := m.conf.route(p)
+		*s = int32(sender) + 3
 	}
-	return int(*s) - 2, *s > 1
+	return int(*s) - 3, *s > 2
 }
 
 // maxFlows is how many flows have their station remembered.
@@ -202,20 +197,6 @@ func remember(by *[]int32, p *pkt.Packet) *int32 {
 		*by = append(*by, make([]int32, id+1-len(*by))...)
 	}
 	return &(*by)[id]
-}
-
-// receiver looks up whom a packet is for.
-func (m *Medium) receiver(p *pkt.Packet) int {
-	_, dst := p.Flow.Addrs()
-	if dst.IsMulticast() || dst.Is4() && dst.As4() == [4]byte{255, 255, 255, 255} {
-		return link.Group
-	}
-	for i := range m.conf.Stations {
-		if m.conf.Stations[i].Addr == dst {
-			return i
-		}
-	}
-	return len(m.conf.Stations) - 1
 }
 
 // queueOf is the queue of a packet.

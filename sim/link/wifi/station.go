@@ -9,10 +9,12 @@ import (
 
 // Station is one that is associated to the access point.
 type Station struct {
-	// Addr is the IP address that packets for it carry. A packet for an address
-	// that no station has goes to the last one, as to a bridge behind it.
-	Addr netip.Addr
-	Mode Mode
+	// Addr is the IP address that packets for it carry, Prefixes are others that it
+	// has. A station without any gets the packets for addresses that no station
+	// has, else the last one does, as a bridge would.
+	Addr     netip.Addr
+	Prefixes []netip.Prefix
+	Mode     Mode
 	// Weight is its share of the airtime, in µs a round; 0 is the scheduler's
 	// default.
 	Weight int
