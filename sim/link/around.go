@@ -83,6 +83,7 @@ type netemCell struct {
 var (
 	_ Cell     = (*netemCell)(nil)
 	_ Uplinker = (*netemCell)(nil)
+	_ Waker    = (*netemCell)(nil)
 )
 
 // Sender implements Uplinker.
@@ -96,6 +97,14 @@ func (n *netemCell) Sender(p *pkt.Packet) (station int, ok bool) {
 // Uplink implements Uplinker.
 func (n *netemCell) Uplink(now pkt.Time, station int, p *pkt.Packet) bool {
 	return n.up.Uplink(now, station, p)
+}
+
+// NextWake implements Waker.
+func (n *netemCell) NextWake() pkt.Time {
+	if w, ok := n.cell.(Waker); ok {
+		return w.NextWake()
+	}
+	return pkt.Never
 }
 
 // Stations implements Stationed.
