@@ -78,8 +78,8 @@ event time=0.0035 kind=queue_full count=7 text="queue limit of 100"
 p time=0.004 flow=icmp6,fd00::1>fd00::2 hdr=48 len=104 flags=0x8000 seq=65537 verdict=drop reason=link_loss due=0.013 dequeued=0.005 vtime=0.0131
 p time=0.004 flow=sctp,10.0.0.1:9>10.0.0.2:9 hdr=32 len=60 ds=0xb8 verdict=lost due=0.02 vtime=0.02
 p time=0.005 flow=0,0.0.0.0>0.0.0.0 len=42 info=undecoded verdict=accept vtime=0.0051
-p time=0.006 flow=tcp,[fd00::1]:1000>[fd00::2]:80 hdr=60 len=70000 segs=48 info=gso flags=0x10 seq=1 ack=1
-p time=0.007 flow=udp,10.0.0.3:1>10.0.0.4:2 hdr=20 len=1500 info=fragment ds=0x1 verdict=drop reason=aqm due=0.009 dequeued=0.009 vtime=0.0091
+p time=0.006 flow=tcp,[fd00::1]:1000>[fd00::2]:80 segs=48 hdr=60 len=70000 info=gso flags=0x10 seq=1 ack=1
+p time=0.007 flow=udp,10.0.0.3:1>10.0.0.4:2 hdr=20 len=1500 ds=0x1 info=fragment verdict=drop reason=aqm due=0.009 dequeued=0.009 vtime=0.0091
 end {"duration_ns":30000000,"clean":true}
 `
 

@@ -48,7 +48,7 @@ func openCapture(r io.Reader) (c capture, format string, err error) {
 			if err == nil || err == io.EOF {
 				err = ErrNotCapture
 			}
-			return nil, "", err
+			return nil, "", fmt.Errorf("read the capture's header: %w", err)
 		}
 		switch {
 		case bytes.Equal(head, []byte{0x0a, 0x0d, 0x0d, 0x0a}):
@@ -145,6 +145,10 @@ func openNg(b *bufio.Reader) (*ng, error) {
 func (c *ng) next(f *frame) error {
 	data, ci, opts, err := c.r.ZeroCopyReadPacketDataWithOptions()
 	if err != nil {
+		// The reader takes a cut between blocks for the end.
+		if e := c.blocks.err; e != nil && e != io.EOF {
+			return e
+		}
 		return err
 	}
 	f.of(data, ci)

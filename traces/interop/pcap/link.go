@@ -1,7 +1,7 @@
 package pcap
 
 import (
-	"unsafe"
+	"bytes"
 
 	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
@@ -83,8 +83,15 @@ func find(frame []byte, d gopacket.Decoder) place {
 		return at
 	}
 	head := n.LayerContents()
-	at.offset = len(frame) - cap(head)
-	if at.offset < 0 || len(head) == 0 || unsafe.SliceData(frame[at.offset:]) != unsafe.SliceData(head) {
+	if len(head) == 0 {
+		at.why = whyCut
+		return at
+	}
+	// The layer is a part of the frame, unless a layer below it was copied.
+	if at.offset = len(frame) - cap(head); at.offset < 0 || !bytes.HasPrefix(frame[at.offset:], head) {
+		at.offset = bytes.Index(frame, head)
+	}
+	if at.offset < 0 {
 		at.why = whyAggregate
 	}
 	return at
