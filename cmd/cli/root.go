@@ -147,6 +147,7 @@ traces and runs packet schedulers on them in deterministic virtual time.`,
 	setVersion(cmd)
 	cmd.InitDefaultHelpCmd()
 	cmd.InitDefaultCompletionCmd()
+	complete(s, cmd)
 	onlyCommands(cmd)
 	for _, c := range cmd.Commands() {
 		switch c.Name() {

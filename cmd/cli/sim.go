@@ -41,7 +41,9 @@ deterministic virtual time, and print what became of them side by side.
 
 Without a trace an embedded one, recorded from real traffic, is used. Without
 --qdisc pfifo is compared with fq_codel. Without --link the bottleneck that the
-trace's header states is used.`,
+trace's header states is used.
+
+` + eventsHelp,
 		Example: `  uq sim
   uq sim t.zst --qdisc "fq_codel limit 1000 target 5ms" --qdisc "codel ecn"
   uq sim t.zst --link "rate 20mbit delay 10ms" --gso split --json

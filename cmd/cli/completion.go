@@ -1,0 +1,180 @@
+package cli
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/uqtool/uq/replay/netns/traffic"
+	"github.com/uqtool/uq/sim/link"
+	"github.com/uqtool/uq/traces/synth"
+)
+
+// traceFiles are the endings of the files that commands take, by their paths.
+var traceFiles = map[string][]string{
+	"uq sim": {"zst"}, "uq explain": {"zst"}, "uq diff": {"zst", "jsonl"}, "uq verify": {"zst"}, "uq replay": {"zst"},
+	"uq trace cat": {"zst"}, "uq trace info": {"zst"}, "uq trace anonymize": {"zst"}, "uq trace export": {"zst"},
+	"uq trace pack": {"txt", "text"}, "uq trace import": {"pcap", "pcapng", "csv", "jsonl", "gz"}, "uq test": {"toml"},
+}
+
+// flagWords are the values of flags that are one of a few words, by the command's
+// path and the flag.
+func flagWords() map[string][]string {
+	whole, timers := []string{gsoWhole, gsoSplit}, []string{"sleep", "hybrid", "spin"}
+	return map[string][]string{
+		"uq sim gso": append(whole, gsoQdisc), "uq explain gso": append(whole, gsoQdisc), "uq diff gso": whole, "uq replay gso": whole,
+		"uq record gso": {"on", "off"}, "uq record timer": timers, "uq replay timer": timers,
+		"uq record hook": {"prerouting", "input", "forward", "output", "postrouting"}, "uq record proto": {"tcp", "udp", "icmp", "icmpv6"},
+		"uq record direction": {"up", "down", "both"}, "uq record traffic": traffic.Names(), "uq trace synth kind": synth.Kinds(),
+	}
+}
+
+// complete teaches cmd and the commands below it what a shell may complete: the
+// files they take, and the words of flags, inside the words of --qdisc and --link
+// too.
+func complete(s *streams, cmd *cobra.Command) {
+	path := cmd.CommandPath()
+	if ends, ok := traceFiles[path]; ok && cmd.ValidArgsFunction == nil {
+		cmd.ValidArgsFunction = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return ends, cobra.ShellCompDirectiveFilterFileExt
+		}
+	}
+	lines := map[string]func(string) []string{
+		"qdisc": s.completeQdisc, "link": s.completeLink,
+		"qdisc-help": func(string) []string { return s.qdiscWords("") },
+	}
+	for name, words := range lines {
+		if cmd.Flags().Lookup(name) != nil {
+			_ = cmd.RegisterFlagCompletionFunc(name, func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+				return words(typed), cobra.ShellCompDirectiveNoFileComp
+			})
+		}
+	}
+	for flag, words := range flagWords() {
+		if name, ok := strings.CutPrefix(flag, path+" "); ok && cmd.Flags().Lookup(name) != nil {
+			_ = cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
+		}
+	}
+	for _, c := range cmd.Commands() {
+		complete(s, c)
+	}
+}
+
+// completeQdisc completes the last word of a scheduler's line, in the innermost
+// bracket that is open.
+func (s *streams) completeQdisc(typed string) []string {
+	open, depth := 0, 0
+	for i := len(typed) - 1; i >= 0 && open == 0; i-- {
+		switch typed[i] {
+		case ']':
+			depth++
+		case '[':
+			if depth--; depth < 0 {
+				open = i + 1
+			}
+		}
+	}
+	return prefixed(typed[:open], s.qdiscWords(typed[open:]))
+}
+
+// qdiscWords are the lines that begin with typed: of a kind, or of one more word.
+func (s *streams) qdiscWords(typed string) (lines []string) {
+	before, name, more := splitTyped(typed)
+	if !more {
+		for _, k := range s.ports.Qdiscs {
+			lines = append(lines, k.Name+"\t"+k.Summary)
+		}
+		return lines
+	}
+	k, ok := s.ports.Qdiscs.Find(name)
+	if !ok {
+		return nil
+	}
+	l := listedQdisc(s.ports, k)
+	return prefixed(before, l.completions(before))
+}
+
+// completeLink completes the last word of a link's line.
+func (s *streams) completeLink(typed string) (lines []string) {
+	before, name, more := splitTyped(typed)
+	kinds := s.ports.LinkKinds()
+	if !more {
+		for _, k := range kinds {
+			if k.New != nil {
+				lines = append(lines, k.Name+"\t"+k.Summary)
+			}
+		}
+		return lines
+	}
+	k, ok := kinds.Find(name)
+	if !ok {
+		return nil
+	}
+	around := link.Impairments()
+	l := listedKind{}
+	for _, help := range []string{k.Options, around[0].Options} {
+		for line := range strings.Lines(help) {
+			l.Options = append(l.Options, strings.TrimSpace(line))
+		}
+	}
+	l.Options = append(l.Options, "front  what follows happens before the link")
+	return prefixed(before, l.completions(before))
+}
+
+// splitTyped splits a line into what stands before the word being typed and its
+// first word; more says that there is one before.
+func splitTyped(typed string) (before, first string, more bool) {
+	at := strings.LastIndexAny(typed, " ]")
+	words := strings.Fields(typed[:at+1])
+	if len(words) == 0 {
+		return "", "", false
+	}
+	before = typed[:at+1]
+	if !strings.HasSuffix(before, " ") {
+		before += " "
+	}
+	return before, words[0], true
+}
+
+// completions are the words of l's options with what they mean, but for those
+// already there. After a word that wants a value there are none.
+func (l *listedKind) completions(before string) (words []string) {
+	there := strings.Fields(before)
+	for _, o := range l.Options {
+		head, help := o, ""
+		if at := strings.Index(o, "  "); at >= 0 {
+			head, help = o[:at], strings.TrimSpace(o[at:])
+		}
+		fields := strings.Fields(head)
+		if len(fields) == 0 {
+			continue
+		}
+		names := []string{fields[0]}
+		if name, ok := strings.CutPrefix(fields[0], "[no]"); ok {
+			names = []string{name, "no" + name}
+		}
+		for _, name := range names {
+			switch {
+			case name != strings.ToLower(name), strings.ContainsAny(name, "[]|"):
+			case len(fields) > 1 && fields[1] != "[" && there[len(there)-1] == name:
+				return nil // its value is next
+			case !slices.Contains(there, name):
+				words = append(words, name+"\t"+help)
+			}
+		}
+	}
+	return slices.CompactFunc(words, func(a, b string) bool { return wordOf(a) == wordOf(b) })
+}
+
+func wordOf(completion string) string {
+	word, _, _ := strings.Cut(completion, "\t")
+	return word
+}
+
+func prefixed(before string, words []string) []string {
+	for i := range words {
+		words[i] = before + words[i]
+	}
+	return words
+}
