@@ -19,7 +19,8 @@ type input struct {
 	temp string // a copy of standard input
 }
 
-// openInput finds the trace. Standard input is copied to a temporary file when
+// openInput finds the trace: a file, standard input, or an embedded one, "" or
+// "corpus:NAME". Standard input is copied to a temporary file when
 // it must be read more than once.
 func openInput(ctx context.Context, s *streams, path string, again bool) (*input, error) {
 	switch {
@@ -30,6 +31,14 @@ func openInput(ctx context.Context, s *streams, path string, again bool) (*input
 		}}, nil
 	case path == "-" && again:
 		return spool(s.in)
+	case isCorpus(path):
+		data, err := corpusTrace(path)
+		if err != nil {
+			return nil, usageErrorf("%w", err)
+		}
+		return &input{name: path, size: int64(len(data)), open: func() (io.ReadCloser, error) {
+			return io.NopCloser(strings.NewReader(data)), nil
+		}}, nil
 	}
 	in := &input{name: path, open: func() (io.ReadCloser, error) { return openTraceInput(ctx, s, path) }}
 	if path == "-" {

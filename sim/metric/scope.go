@@ -109,6 +109,9 @@ func largest(r *report.Run) string {
 	for _, f := range r.Flows[:min(len(r.Flows), most)] {
 		names = append(names, f.Flow)
 	}
+	if names == nil {
+		return fmt.Sprintf("there are %d others", r.FlowCount)
+	}
 	return fmt.Sprintf("of %d flows the largest are %s", r.FlowCount, strings.Join(names, ", "))
 }
 
