@@ -220,11 +220,13 @@ func flipBit(b []byte, x uint64) bool {
 	return true
 }
 
-// headerLen is the length of b's IP header; 0 if it has none.
+// headerLen is the length of b's IP header; 0 if it has none that fits.
 func headerLen(b []byte) int {
 	switch {
 	case len(b) >= 20 && b[0]>>4 == 4:
-		return int(b[0]&0xf) * 4
+		if n := int(b[0]&0xf) * 4; n >= 20 && n <= len(b) {
+			return n
+		}
 	case len(b) >= 40 && b[0]>>4 == 6:
 		return 40
 	}
@@ -233,23 +235,18 @@ func headerLen(b []byte) int {
 
 // setCE sets the ECN field of the IP packet b to CE.
 func setCE(b []byte) {
-	switch headerLen(b) {
-	case 0:
-	case 40:
-		if b[0]>>4 == 6 {
-			b[1] |= 0x30
-			return
-		}
-		fallthrough
+	switch head := headerLen(b); {
+	case head == 0:
+	case b[0]>>4 == 6:
+		b[1] |= 0x30
 	default:
 		b[1] |= 3
-		fixHeader(b)
+		fixHeader(b[:head])
 	}
 }
 
-// fixHeader computes the checksum of an IPv4 header.
-func fixHeader(b []byte) {
-	h := b[:min(headerLen(b), len(b))]
+// fixHeader computes the checksum of the IPv4 header h.
+func fixHeader(h []byte) {
 	h[10], h[11] = 0, 0
 	sum := uint32(0)
 	for i := 0; i+1 < len(h); i += 2 {

@@ -137,7 +137,10 @@ func headerSum(b []byte) uint16 {
 	for i := 0; i < int(b[0]&15)*4; i += 2 {
 		sum += uint32(binary.BigEndian.Uint16(b[i:]))
 	}
-	return uint16(sum + sum>>16)
+	for sum>>16 != 0 {
+		sum = sum&0xffff + sum>>16
+	}
+	return uint16(sum)
 }
 
 // differingBits counts them; packets of different lengths differ in all.
@@ -391,4 +394,42 @@ func TestWhole(t *testing.T) {
 			t.Errorf("%s: whole and copies %v, want %v", spec, got, want)
 		}
 	}
+}
+
+// FuzzRewrite: whatever bytes there are, a flip changes one bit behind a header
+// that fits, or none, and marking changes the ECN field and IPv4's checksum only.
+func FuzzRewrite(f *testing.F) {
+	f.Add([]byte{0x45, 0, 0, 20, 0, 1, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2, 9}, uint64(1)<<63)
+	f.Add(append([]byte{0x60}, make([]byte, 60)...), uint64(7))
+	f.Add([]byte{0x42, 19: 0}, uint64(0))
+	f.Add([]byte{0x4f, 19: 0}, uint64(0))
+	f.Fuzz(func(t *testing.T, b []byte, x uint64) {
+		flipped, marked := bytes.Clone(b), bytes.Clone(b)
+		n := 0
+		if flipBit(flipped, x) {
+			n = 1
+		}
+		if d := differingBits(b, flipped); d != n || n == 1 && !bytes.Equal(b[:20], flipped[:20]) {
+			t.Errorf("flip %d of % x: %d bits differ", x, b, d)
+		}
+		setCE(marked)
+		if headerLen(b) == 0 {
+			if !bytes.Equal(b, marked) {
+				t.Errorf("% x became % x", b, marked)
+			}
+			return
+		}
+		if b[0]>>4 == 4 {
+			if headerSum(marked) != 0xffff || marked[1] != b[1]|3 {
+				t.Errorf("% x became % x", b, marked)
+			}
+			marked[10], marked[11] = b[10], b[11]
+		} else if marked[1] != b[1]|0x30 {
+			t.Errorf("% x became % x", b, marked)
+		}
+		marked[1] = b[1]
+		if !bytes.Equal(b, marked) {
+			t.Errorf("% x became % x", b, marked)
+		}
+	})
 }

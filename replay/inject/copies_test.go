@@ -211,3 +211,14 @@ func TestNumbers(t *testing.T) {
 		}
 	}
 }
+
+// FuzzCheckSums reads whatever a link may hand over.
+func FuzzCheckSums(f *testing.F) {
+	f.Add([]byte{0x45, 0, 0, 28, 0, 1, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2, 0, 1, 0, 2, 0, 8, 0, 0})
+	f.Add(append([]byte{0x60, 0, 0, 0, 0, 20, 6}, make([]byte, 60)...))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if s := checkSums(b); s != unchecked && len(b) < 22 {
+			t.Errorf("% x: %d", b, s)
+		}
+	})
+}
