@@ -35,6 +35,8 @@ type simulation struct {
 	watch []func(lane int, qdisc string) egress.Sink
 	// quiet shows no progress.
 	quiet bool
+
+	header traces.Header // the trace's, once that is open
 }
 
 // simulated is what came out of it.
@@ -83,6 +85,7 @@ func (c *simulation) run(ctx context.Context, s *streams) (*simulated, error) {
 		return nil, err
 	}
 	defer tr.close()
+	c.header = tr.Header()
 	if err := c.chooseLink(s.ports, in.name, tr.Header()); err != nil {
 		return nil, err
 	}
