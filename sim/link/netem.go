@@ -28,8 +28,9 @@ import (
 //   - A copy arrives after its original where both are due at once.
 //   - Slots are handed out in the order in which packets left, and a slot is
 //     acquired when a packet is ready, not when it came.
-//   - corrupt says that a packet arrives damaged; there are no bits to flip. The
-//     receiver's checksum would drop it.
+//   - corrupt says that a packet arrives damaged. Simulated there are no bits to
+//     flip, and the receiver's checksum would drop it; live one bit behind the IP
+//     header is flipped, where netem may hit any of a frame.
 //   - Delays below zero, which much jitter makes, are zero.
 //
 // What is the same and often surprises: jitter reorders packets, since each is
