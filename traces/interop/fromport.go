@@ -28,7 +28,7 @@ func (f *FromPort) Event(ev egress.Event) {
 	f.err = f.w.Event(&Event{
 		Time: ev.Time, Kind: ev.Kind, Reason: ev.Reason, ID: ev.Packet.ID, Size: ev.Packet.Len,
 		Leaves: ev.Kind == egress.Dequeue || ev.Kind == egress.Drop && ev.Reason != pkt.LinkLoss,
-		Flaws:  ev.Packet.Flaws, Record: &f.rec,
+		Up:     ev.Packet.Up, Flaws: ev.Packet.Flaws, Record: &f.rec,
 	})
 }
 
@@ -58,6 +58,9 @@ func (f *FromPort) describe(ev *egress.Event) {
 		if ev.Reason == pkt.LinkLoss {
 			r.Dequeued = p.Dequeued
 		}
+	}
+	if p.Up {
+		r.Dequeued = traces.NoTime
 	}
 }
 

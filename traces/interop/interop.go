@@ -34,7 +34,7 @@ func KindName(k egress.Kind) string {
 }
 
 // Event is one thing that happened to a packet. Those of one run come in order
-// of time. Each packet has one Enqueue and, unless it is still inside at the
+// of time. Each packet has one Enqueue, or Uplink, and, unless it is still inside at the
 // end, one of Deliver, Drop and Held, which are its last.
 type Event struct {
 	Time   pkt.Time
@@ -47,7 +47,10 @@ type Event struct {
 	Size uint32
 	// Leaves says that the packet leaves the queue with this event.
 	Leaves bool
-	Flaws  pkt.Flaws
+	// Up says that a station of the link sends the packet to the other side of the
+	// queue: it comes with an Uplink instead of an Enqueue and is never queued.
+	Up    bool
+	Flaws pkt.Flaws
 	// Record describes the packet and is valid during the call. Its DS field is the
 	// one at the time of the event; its verdict, reason and times are right with the
 	// packet's last event.

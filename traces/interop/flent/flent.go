@@ -57,6 +57,9 @@ func NewWriter(w io.Writer, run interop.Run) *Writer {
 // Event implements interop.Writer.
 func (w *Writer) Event(e *interop.Event) error {
 	w.until(e.Time)
+	if e.Up {
+		return nil
+	}
 	s := &w.now
 	switch e.Kind {
 	case egress.Enqueue:

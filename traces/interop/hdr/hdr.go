@@ -113,7 +113,7 @@ func (l *Log) Event(e *interop.Event) error {
 	if e.Leaves {
 		record(l.hists[0], e.Sojourn())
 	}
-	if e.Kind == egress.Deliver {
+	if e.Kind == egress.Deliver && !e.Up {
 		record(l.hists[1], e.Sojourn())
 	}
 	return l.err

@@ -58,6 +58,7 @@ func (l *Log) Event(e *interop.Event) error {
 		return err
 	}
 	switch {
+	case e.Up: // not of this queue
 	case e.Kind == egress.Enqueue:
 		return l.write(e, '+')
 	case e.Kind == egress.Deliver:

@@ -80,7 +80,7 @@ func about(run interop.Run) string {
 // Event implements interop.Writer.
 func (w *Writer) Event(e *interop.Event) error {
 	switch e.Kind {
-	case egress.Enqueue:
+	case egress.Enqueue, egress.Uplink:
 		return w.packet(arrivals, e)
 	case egress.Deliver:
 		return w.packet(departures, e)
@@ -170,6 +170,9 @@ func (w *Writer) comment(side int, e *interop.Event, headless bool) string {
 		if e.Flaws&(1<<i) != 0 {
 			b = append(b, flaw...)
 		}
+	}
+	if e.Up {
+		b = append(b, " uplink"...)
 	}
 	if r.Segs > 1 {
 		b = strconv.AppendUint(append(b, " segs "...), uint64(r.Segs), 10)

@@ -33,6 +33,8 @@ type Row struct {
 	// Dequeued is when the scheduler let the packet go, Delivered and Dropped when
 	// it ended, Sojourn its time in the queue, Delay that to the far end.
 	Dequeued, Delivered, Dropped, Sojourn, Delay pkt.Time
+
+	why pkt.Reason
 }
 
 // Rows turns events into the rows of a table.
@@ -66,7 +68,9 @@ func (t *Rows) Row(e *interop.Event) *Row {
 		t.names[rec.Flow] = n
 	}
 	r.Src, r.Dst = n[0], n[1]
+	r.why = e.Reason
 	if t.kind == Packets {
+		r.why = rec.Reason
 		r.ends()
 	}
 	return r
@@ -87,19 +91,17 @@ func (r *Row) ends() {
 	default:
 		return
 	}
-	r.Sojourn = left - rec.Time
+	if !r.Up {
+		r.Sojourn = left - rec.Time
+	}
 }
 
 // Reason is why the packet was dropped or marked; empty if it was not.
 func (r *Row) Reason() string {
-	why := r.Event.Reason
-	if r.Last() {
-		why = r.Record.Reason
-	}
-	if why == pkt.NoReason {
+	if r.why == pkt.NoReason {
 		return ""
 	}
-	return why.String()
+	return r.why.String()
 }
 
 // ECN is the codepoint in words.
