@@ -48,9 +48,9 @@ func newCell(tb testing.TB, qdisc string, conf wifi.Config) (*egress.Port, *pkt.
 	a := &arrivals{gap: 100e3}
 	for i := range 3 {
 		addr := netip.AddrFrom4([4]byte{10, 0, 0, byte(i + 2)})
-		conf.Stations = append(conf.Stations, wifi.Station{
-			Addr: addr, Mode: wifi.Mode{PHY: wifi.HT, Width: 20, MCS: 15, GI: 400}, Error: conf.Stations[0].Error,
-		})
+		s := conf.Stations[0]
+		s.Addr, s.Mode = addr, wifi.Mode{PHY: wifi.HT, Width: 20, MCS: 15, GI: 400}
+		conf.Stations = append(conf.Stations, s)
 		k := pkt.FlowKey{Proto: pkt.ProtoUDP, SrcPort: uint16(i)}
 		k.SetAddrs(netip.MustParseAddr("10.0.9.9"), addr)
 		a.flows = append(a.flows, pkt.NewFlow(k, uint32(i), 1))
@@ -102,7 +102,11 @@ func TestAllocations(t *testing.T) {
 		"amsdu":   func(c *wifi.Config) { c.AMSDU = 3839 },
 		"txop":    func(c *wifi.Config) { c.EDCA[pkt.ACBE].TXOP = 4 * time.Millisecond },
 		"beacons": func(c *wifi.Config) { c.BeaconInterval = 100 * wifi.TU },
-		"lossy":   func(c *wifi.Config) { c.Stations[0].Error = 1 << 29 },
+		"minstrel": func(c *wifi.Config) {
+			c.Stations[0].Minstrel, c.Stations[0].Errors = true, []uint32{0, 0, 1 << 28, 1 << 29, 1 << 31}
+		},
+		"uplink": func(c *wifi.Config) { c.Stations[0].Uplink = &wifi.Uplink{AC: pkt.ACBK, Bytes: 1500} },
+		"lossy":  func(c *wifi.Config) { c.Stations[0].Error = 1 << 29 },
 	} {
 		for _, qdisc := range []string{"pfifo", "mac80211 airtime"} {
 			conf := wifi.DefaultConfig()

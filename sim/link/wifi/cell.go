@@ -18,9 +18,10 @@ func (m *Medium) Airtime(station, bytes int) time.Duration {
 	if station == link.Group {
 		station = m.group()
 	}
-	mode, n, psdu := &m.conf.Basic, 1, mpdu
-	if station < m.group() {
-		mode = &m.conf.Stations[station].Mode
+	r, n, psdu := &m.rates[station][0], 1, mpdu
+	mode := r.now(m.c.now)
+	if r.rc != nil {
+		mode = &r.rc.rates[r.rc.best].mode
 	}
 	if limitsOf(mode.PHY, &m.conf).mpdus > 1 && station != m.group() {
 		n, psdu = typical, typical*subframe(mpdu)

@@ -135,10 +135,7 @@ func (m *Medium) count(a *aggregate, used time.Duration, kind AirKind) {
 // The group does not answer: what it does not receive is not known, and not sent
 // again.
 func (m *Medium) result(a *aggregate, at pkt.Time) (failed int) {
-	rate := uint32(0)
-	if a.q.station != m.group() {
-		rate = m.conf.Stations[a.q.station].Error
-	}
+	rate := m.errorOf(a.q.station, &a.mode)
 	for i := range a.units {
 		u := &a.units[i]
 		lost := 0
@@ -152,6 +149,7 @@ func (m *Medium) result(a *aggregate, at pkt.Time) (failed int) {
 		failed += lost
 		m.settle(a.q, u, lost)
 	}
+	m.learn(a, failed)
 	m.deliver(a.q, at)
 	return failed
 }
@@ -246,6 +244,7 @@ func (m *Medium) finish(f *function, used time.Duration, kind AirKind) {
 func (m *Medium) keep(a *aggregate) bool {
 	if a.q.plain() && a.units[0].n > 0 {
 		a.again = a.units[0].n
+		m.choose(a, m.told, a.units[0].retries)
 		return true
 	}
 	for i := range a.units {
@@ -330,6 +329,7 @@ func (m *Medium) spoil(f *function, end pkt.Time) {
 		f.failed()
 	}
 	m.count(a, used, Collision)
+	m.learn(a, a.mpdus)
 	for i := range a.units {
 		m.settle(a.q, &a.units[i], a.units[i].n)
 	}

@@ -105,8 +105,16 @@ func (m *Medium) fillRound(ac pkt.AC) (made bool) {
 // build makes f's next aggregate, of q: what must be sent again, then what comes
 // next, up to the limits. It reports whether there was anything.
 func (m *Medium) build(f *function, q *txq, now pkt.Time) bool {
-	a := m.blank(q, now)
+	a := m.blank(q)
+	before := 0
+	if len(q.again) > 0 {
+		before = q.again[0].retries
+	}
+	probe := m.choose(&a, now, before)
 	lim := m.bounds(f, &a)
+	if probe {
+		lim.mpdus = 1
+	}
 	m.resend(&a, &lim)
 	for len(q.again) == 0 && q.window() > 0 {
 		u, ok := m.pull(q)
@@ -134,8 +142,8 @@ func (m *Medium) build(f *function, q *txq, now pkt.Time) bool {
 }
 
 // blank is an aggregate of q without anything in it.
-func (m *Medium) blank(q *txq, now pkt.Time) aggregate {
-	a := aggregate{q: q, mode: *m.mode(q.station)}
+func (m *Medium) blank(q *txq) aggregate {
+	a := aggregate{q: q}
 	if n := len(m.spares); n > 0 {
 		a.units, m.spares = m.spares[n-1].units, m.spares[:n-1]
 	}

@@ -64,6 +64,7 @@ type aggregate struct {
 	padded int
 	last   int // padding of the last subframe
 	beacon bool
+	rate   int // the mode's number, where it was chosen among several
 }
 
 // psdu is the length that goes on the air. With only one MPDU and no

@@ -83,6 +83,8 @@ type Medium struct {
 	injected  int      // packets that stations were given and that are not settled
 	beacon    beacons
 	naps      []nap // by station
+	// rates are by station, downlink and uplink; the group's are last.
+	rates [][2]rates
 
 	errors *random.Rand
 	env    link.Env
@@ -113,9 +115,10 @@ func New(conf Config, env link.Env) *Medium {
 	}
 	m.txqs = make([][pkt.NumACs]txq, len(conf.Stations)+1)
 	m.stats.Stations = make([]StationStats, len(m.txqs))
+	m.makeRates()
 	for i := range m.txqs {
 		for ac := range pkt.AC(pkt.NumACs) {
-			m.txqs[i][ac] = txq{station: i, ac: ac, limits: limitsOf(m.mode(i).PHY, &conf)}
+			m.txqs[i][ac] = txq{station: i, ac: ac, limits: limitsOf(m.rates[i][0].s.Mode.PHY, &conf)}
 		}
 	}
 	for ac := range pkt.AC(pkt.NumACs) {
@@ -131,14 +134,6 @@ func New(conf Config, env link.Env) *Medium {
 		}
 	}
 	return m
-}
-
-// mode is that of a station, or the group.
-func (m *Medium) mode(station int) *Mode {
-	if station == m.group() {
-		return &m.conf.Basic
-	}
-	return &m.conf.Stations[station].Mode
 }
 
 // air is how long a PPDU holds the medium.

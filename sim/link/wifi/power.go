@@ -199,8 +199,8 @@ func (m *Medium) prepareFirst(at pkt.Time) bool {
 	if b.next > at {
 		return m.build(b.f, &b.q, at)
 	}
-	a := m.blank(&b.q, at)
-	a.beacon = true
+	a := m.blank(&b.q)
+	a.beacon, a.mode = true, m.conf.Basic
 	a.add(unit{bytes: m.conf.BeaconBytes, n: 1})
 	b.f.ready = append(b.f.ready, a)
 	return true

@@ -209,6 +209,13 @@ func anyCell(t *rapid.T) Config {
 	for i := range rapid.IntRange(1, 4).Draw(t, "stations") {
 		s := Station{Addr: netip.AddrFrom4([4]byte{10, 0, 0, byte(i + 2)}), Mode: anyMode(t)}
 		s.Error = rapid.SampledFrom([]uint32{0, 0, 1 << 29, 1 << 31, 1<<32 - 1}).Draw(t, "error")
+		switch rapid.IntRange(0, 3).Draw(t, "rates") {
+		case 0:
+			s.Minstrel = true
+			s.Errors = ErrorsAt(s.Mode, rapid.IntRange(0, 30).Draw(t, "snr"))
+		case 1:
+			s.Rates = []RatePoint{{At: pkt.Time(rapid.IntRange(0, 1e9).Draw(t, "at")), Mode: s.Mode.Ladder()[0]}}
+		}
 		s.Sleep = rapid.IntRange(0, 3).Draw(t, "sleep")
 		s.Linger = time.Duration(rapid.SampledFrom([]int{0, 1, 20}).Draw(t, "linger")) * time.Millisecond
 		if rapid.IntRange(0, 3).Draw(t, "sends") == 0 {

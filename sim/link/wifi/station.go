@@ -21,6 +21,14 @@ type Station struct {
 	// Error is the probability that an MPDU is not received, in parts of 2^32,
 	// whatever its length.
 	Error uint32
+	// Errors are that by MCS, or for modes without by the rate's place among those
+	// of its PHY, instead of Error; the last one is also that of all above.
+	Errors []uint32
+	// Rates replace Mode from their instants on, in order of time; the PHY stays.
+	Rates []RatePoint
+	// Minstrel chooses among Mode.Ladder() by what is received; Rates do not count
+	// then.
+	Minstrel bool
 	// Uplink is what it sends itself; nil is nothing.
 	Uplink *Uplink
 	// Sleep is how many beacons a station in power save has between those it
