@@ -158,6 +158,9 @@ func Span(name string, v *time.Duration, max time.Duration, help string) tc.Opti
 	})
 }
 
+// SpanText prints a span as Span does.
+func SpanText(d time.Duration) string { return exactTime(d) }
+
 // pinner is a link of another package that has files.
 type pinner interface{ Pin(spec string) string }
 

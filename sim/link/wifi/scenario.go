@@ -2,7 +2,6 @@ package wifi
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -20,7 +19,7 @@ type Cell struct {
 // scenario is what the words say.
 type scenario struct {
 	standard, band string
-	basic          int // kbit/s, 0 is the band's
+	basic, protect int // kbit/s; 0 is the band's, and none
 	conf           Config
 	stations       []member
 }
@@ -28,11 +27,10 @@ type scenario struct {
 // member is what the words say of a station.
 type member struct {
 	Station
-	addresses string
-	standard  string
-	mcs       int // -1 is none
-	nss, gi   int // 0 is the usual one
-	kbps      int // 0 is none
+	standard string
+	mcs      int // -1 is none
+	nss, gi  int // 0 is the usual one
+	kbps     int // 0 is none
 }
 
 // maxStations bounds a cell.
@@ -114,8 +112,23 @@ func (c *scenario) complete() error {
 	case s.phy == DSSS:
 		c.conf.Basic = *legacy(1000)
 	}
-	if c.conf.Basic.PHY == DSSS && !c.conf.GHz2 {
+	if c.protect > 0 {
+		c.conf.Protect = *legacy(c.protect)
+	}
+	switch {
+	case c.conf.GHz2:
+	case c.conf.Basic.PHY == DSSS:
 		return fmt.Errorf("basic %s is not at 5ghz: write 6mbit or more", rateText(c.basic))
+	case c.protect > 0 && c.conf.Protect.PHY == DSSS:
+		return fmt.Errorf("protect %s is not at 5ghz: write 6mbit or more", rateText(c.protect))
+	case c.conf.LongSlot:
+		return fmt.Errorf("longslot is not at 5ghz: leave it out")
+	}
+	if b := c.conf.BeaconInterval; b > 0 && b < tu {
+		return fmt.Errorf("beacon %s: want at least 1.024ms", link.SpanText(b))
+	}
+	if c.conf.DTIM > 0 && c.conf.BeaconInterval == 0 {
+		return fmt.Errorf("dtim %d, and there are no beacons: add \"beacon 102.4ms\"", c.conf.DTIM)
 	}
 	return nil
 }
@@ -125,16 +138,19 @@ func (c *scenario) station(words []string) error {
 	if len(words) == 0 {
 		return fmt.Errorf("wifi: sta needs an address: write for example \"sta 10.0.0.2 mcs7\"")
 	}
-	s := member{addresses: words[0], mcs: -1}
-	if err := c.address(&s); err != nil {
+	s := member{mcs: -1}
+	if err := c.address(&s, words[0]); err != nil {
 		return err
 	}
-	kind := "sta " + s.addresses
+	kind := "sta " + s.name()
 	if err := s.options().Parse(kind, spell(words[1:])); err != nil {
 		return err
 	}
 	if err := s.setMode(c); err != nil {
 		return fmt.Errorf("%s: %w", kind, err)
+	}
+	if s.Sleep > 0 && c.conf.BeaconInterval == 0 {
+		return fmt.Errorf("%s sleeps, and there are no beacons: write \"beacon 102.4ms\" before the stations", kind)
 	}
 	c.stations = append(c.stations, s)
 	c.conf.Stations = append(c.conf.Stations, s.Station)
@@ -142,14 +158,13 @@ func (c *scenario) station(words []string) error {
 }
 
 // address reads a station's.
-func (c *scenario) address(s *member) (err error) {
-	if s.Addr, err = netip.ParseAddr(s.addresses); err != nil || s.Addr.Zone() != "" {
-		return fmt.Errorf("sta: illegal %q: want an IPv4 or IPv6 address, for example 10.0.0.2", s.addresses)
+func (c *scenario) address(s *member, text string) error {
+	if err := s.addresses(text); err != nil {
+		return fmt.Errorf("sta: illegal %q: %w", text, err)
 	}
-	s.addresses = s.Addr.String()
 	for i := range c.stations {
-		if c.stations[i].Addr == s.Addr {
-			return fmt.Errorf("sta %s is there twice", s.addresses)
+		if s.same(&c.stations[i].Station) {
+			return fmt.Errorf("sta %s: an address of it is another station's: %s", s.name(), c.stations[i].name())
 		}
 	}
 	return nil
@@ -199,7 +214,7 @@ func (c *Cell) Name(i int) (address, mode string) {
 	if i == len(c.words.stations) {
 		return "group", c.conf.Basic.String()
 	}
-	return c.words.stations[i].addresses, c.conf.Stations[i].Mode.String()
+	return c.words.stations[i].name(), c.conf.Stations[i].Mode.String()
 }
 
 // Options implements link.Link.
@@ -207,7 +222,7 @@ func (c *Cell) Options() []tc.Field {
 	fields := c.words.options().Fields()
 	for i := range c.words.stations {
 		s := &c.words.stations[i]
-		text := strings.TrimSpace(tc.Line(s.addresses, s.options().Fields()))
+		text := strings.TrimSpace(tc.Line(s.name(), s.options().Fields()))
 		fields = append(fields, tc.Field{Key: "sta", Text: text})
 	}
 	return fields

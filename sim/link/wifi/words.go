@@ -26,7 +26,7 @@ func Kind() link.Kind {
 	return link.Kind{
 		Name: "wifi", Summary: "an access point's 802.11 medium: contention, aggregates, retries, airtime",
 		Usage:   globals.Usage("wifi") + " sta ADDRESS" + usage + " [ sta ... ] [ IMPAIRMENTS ]",
-		Options: globals.Help() + "  sta ADDRESS[,ADDRESS]  a station: IPv4, IPv6 or PREFIX/LEN; what follows is its own\n" + station.Help(),
+		Options: globals.Help() + "  sta ADDRESS  a station: addresses or prefixes with commas between them, or any; what follows is its own\n" + station.Help(),
 		New:     fromWords,
 	}
 }
@@ -96,13 +96,29 @@ func (c *scenario) options() tc.Options {
 		tc.Values("basic", "RATE", "rate of group-addressed frames (6mbit; b and g: 1mbit)", readRate(&c.basic), func() tc.Field {
 			return tc.Field{Key: "basic", Num: int64(c.basic), Text: rateText(c.basic), Hidden: c.basic == 0}
 		}),
-		tc.Size("rtscts", &k.RTS, 1, 1<<20, "RTS and CTS before frames longer than so many bytes (never)").HiddenIf(func() bool { return k.RTS == 0 }),
+		tc.Flag("longslot", &k.LongSlot, "slots of 20us at 2.4ghz, as with stations of b"),
+		size("rtscts", &k.RTS, 1<<20, "RTS and CTS before PPDUs of more bytes (never)"),
+		tc.Values("protect", "RATE", "CTS to itself at this rate before what stations of a, b and g do not understand (none)", readRate(&c.protect), func() tc.Field {
+			return tc.Field{Key: "protect", Num: int64(c.protect), Text: rateText(c.protect), Hidden: c.protect == 0}
+		}),
+		edca("edca", "the access point's access to the medium, by category: bk, be, vi, vo", &k.EDCA),
+		edca("sta_edca", "the stations'", &k.StationEDCA),
 		link.Span("ampdu_time", &k.Longest, 5484*time.Microsecond, "the longest an aggregate may take (4ms)").HiddenIf(func() bool { return k.Longest == d.Longest }),
+		size("ampdu_bytes", &k.MaxBytes, 6500631, "the most bytes in one (as the standard has it)"),
+		none(tc.Count("ampdu_frames", &k.MaxMPDUs, 1, MaxMPDUs, "", "the most frames in one (as the standard has it)"), &k.MaxMPDUs),
+		size("amsdu", &k.AMSDU, 11398, "packets joined into frames of so many bytes (none)"),
 		tc.Count("hw_queue", &k.Hardware, 1, 64, "", "aggregates ready in hardware for each category, the one on the air included (2)").HiddenIf(func() bool { return k.Hardware == d.Hardware }),
 		tc.Packets("driver_queue", &k.Driver, 1, 1<<20, "packets the driver holds below a qdisc that knows no stations (128)").HiddenIf(func() bool { return k.Driver == d.Driver }),
 		tc.Count("retries", &k.Retries, 0, 255, "", "how often a frame is sent again (7)").HiddenIf(func() bool { return k.Retries == d.Retries }),
+		none(link.Span("beacon", &k.BeaconInterval, 65535*tu, "time between beacons, usually 102.4ms (no beacons)"), &k.BeaconInterval),
+		size("beacon_bytes", &k.BeaconBytes, 2304, "a beacon's length (250)"),
+		none(tc.Count("dtim", &k.DTIM, 1, 255, "", "the group's frames wait for each so-many-th beacon while a station sleeps (1)"), &k.DTIM),
+		none(tc.Packets("uplink_queue", &k.UplinkLimit, 1, 1<<20, "packets a station holds of what it sends, in each category (1000)"), &k.UplinkLimit),
 	}
 }
+
+// tu is 802.11's unit of time.
+const tu = 1024 * time.Microsecond
 
 // options are a station's words.
 func (s *member) options() tc.Options {
@@ -116,6 +132,9 @@ func (s *member) options() tc.Options {
 		}),
 		tc.Count("weight", &s.Weight, 0, 65535, "", "airtime in us that it has in a round of all (the qdisc's)").HiddenIf(func() bool { return s.Weight == 0 }),
 		link.Percent("error", &s.Error, "share of its frames that are not received (0%)"),
+		none(tc.Count("sleep", &s.Sleep, 1, 65535, "", "power save: it listens to each so-many-th beacon"), &s.Sleep),
+		none(link.Span("linger", &s.Linger, time.Hour, "how long it stays awake after a frame (100ms)"), &s.Linger),
+		s.sends(),
 	}
 }
 
@@ -185,7 +204,7 @@ func rateText(kbps int) string {
 // 400", 6mbit "rate 6mbit".
 func spell(words []string) (out []string) {
 	for i, w := range words {
-		value := i > 0 && slices.Contains([]string{"standard", "band", "basic", "rate", "mcs", "nss", "gi"}, words[i-1])
+		value := i > 0 && slices.Contains([]string{"standard", "band", "basic", "protect", "rate", "mcs", "nss", "gi"}, words[i-1])
 		name, number := splitNumber(w)
 		switch {
 		case value:

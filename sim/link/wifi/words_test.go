@@ -23,19 +23,25 @@ func made(t *testing.T, line string) link.Link {
 // same.
 func TestPrints(t *testing.T) {
 	for line, want := range map[string]string{
-		"wifi ht20 5ghz sta 10.0.0.2 mcs15 sgi sta 10.0.0.3 mcs0":  "wifi ht20 5ghz sta 10.0.0.2 mcs15 sgi sta 10.0.0.3 mcs0",
-		"wifi sta 10.0.0.2 mcs 7":                                  "wifi ht20 5ghz sta 10.0.0.2 mcs7",
-		"wifi n 2.4ghz sta 10.0.0.2 mcs7 lgi":                      "wifi ht20 2.4ghz sta 10.0.0.2 mcs7",
-		"wifi standard ac band 5ghz sta fe80::1 nss2 gi 400 mcs9":  "wifi vht80 5ghz sta fe80::1 mcs9 nss2 sgi",
-		"wifi ax sta 10.0.0.2 mcs11 nss 1 gi3200":                  "wifi he80 5ghz sta 10.0.0.2 mcs11 nss1 gi3200",
-		"wifi g sta 10.0.0.2 54mbit sta 10.0.0.3 rate 5.5mbit":     "wifi g 2.4ghz sta 10.0.0.2 54mbit sta 10.0.0.3 5.5mbit",
-		"wifi b sta 10.0.0.2 11mbit":                               "wifi b 2.4ghz sta 10.0.0.2 11mbit",
-		"wifi ht40 basic 24mbit rtscts 2347 sta 10.0.0.2 mcs0":     "wifi ht40 5ghz basic 24mbit rtscts 2347b sta 10.0.0.2 mcs0",
-		"wifi ht40 ampdu_time 1ms hw_queue 1 sta 10.0.0.2 mcs0":    "wifi ht40 5ghz ampdu_time 1ms hw_queue 1 sta 10.0.0.2 mcs0",
-		"wifi driver_queue 1k retries 0 sta 10.0.0.2 mcs0":         "wifi ht20 5ghz driver_queue 1024p retries 0 sta 10.0.0.2 mcs0",
-		"wifi vht80 sta 10.0.0.2 ht40 mcs15 sta 10.0.0.3 6mbit":    "wifi vht80 5ghz sta 10.0.0.2 ht40 mcs15 sta 10.0.0.3 6mbit",
-		"wifi vht80 sta 10.0.0.2 vht80 mcs5 weight 512 error 12.5": "wifi vht80 5ghz sta 10.0.0.2 mcs5 weight 512 error 12.5%",
-		"wifi sta 10.0.0.2 mcs7 delay 5ms 1ms loss 1%":             "wifi ht20 5ghz sta 10.0.0.2 mcs7 delay 5ms 1ms loss 1%",
+		"wifi ht20 5ghz sta 10.0.0.2 mcs15 sgi sta 10.0.0.3 mcs0":                           "wifi ht20 5ghz sta 10.0.0.2 mcs15 sgi sta 10.0.0.3 mcs0",
+		"wifi sta 10.0.0.2 mcs 7":                                                           "wifi ht20 5ghz sta 10.0.0.2 mcs7",
+		"wifi n 2.4ghz sta 10.0.0.2 mcs7 lgi":                                               "wifi ht20 2.4ghz sta 10.0.0.2 mcs7",
+		"wifi standard ac band 5ghz sta fe80::1 nss2 gi 400 mcs9":                           "wifi vht80 5ghz sta fe80::1 mcs9 nss2 sgi",
+		"wifi ax sta 10.0.0.2 mcs11 nss 1 gi3200":                                           "wifi he80 5ghz sta 10.0.0.2 mcs11 nss1 gi3200",
+		"wifi g sta 10.0.0.2 54mbit sta 10.0.0.3 rate 5.5mbit":                              "wifi g 2.4ghz sta 10.0.0.2 54mbit sta 10.0.0.3 5.5mbit",
+		"wifi b sta 10.0.0.2 11mbit":                                                        "wifi b 2.4ghz sta 10.0.0.2 11mbit",
+		"wifi ht40 basic 24mbit rtscts 2347 sta 10.0.0.2 mcs0":                              "wifi ht40 5ghz basic 24mbit rtscts 2347b sta 10.0.0.2 mcs0",
+		"wifi ht40 ampdu_time 1ms hw_queue 1 sta 10.0.0.2 mcs0":                             "wifi ht40 5ghz ampdu_time 1ms hw_queue 1 sta 10.0.0.2 mcs0",
+		"wifi driver_queue 1k retries 0 sta 10.0.0.2 mcs0":                                  "wifi ht20 5ghz driver_queue 1024p retries 0 sta 10.0.0.2 mcs0",
+		"wifi vht80 sta 10.0.0.2 ht40 mcs15 sta 10.0.0.3 6mbit":                             "wifi vht80 5ghz sta 10.0.0.2 ht40 mcs15 sta 10.0.0.3 6mbit",
+		"wifi vht80 sta 10.0.0.2 vht80 mcs5 weight 512 error 12.5":                          "wifi vht80 5ghz sta 10.0.0.2 mcs5 weight 512 error 12.5%",
+		"wifi sta fd00::2,10.0.0.2,10.1.0.0/16 mcs7 sta any mcs0":                           "wifi ht20 5ghz sta fd00::2,10.0.0.2,10.1.0.0/16 mcs7 sta any mcs0",
+		"wifi amsdu 3839 ampdu_frames 32 ampdu_bytes 2040b sta any mcs7":                    "wifi ht20 5ghz ampdu_bytes 2040b ampdu_frames 32 amsdu 3839b sta any mcs7",
+		"wifi 2.4ghz longslot protect 5.5mbit uplink_queue 100 sta any mcs7":                "wifi ht20 2.4ghz longslot protect 5.5mbit uplink_queue 100p sta any mcs7",
+		"wifi edca be txop 2528us cwmax 63 edca vo dcf sta_edca bk aifsn 9 sta any mcs7":    "wifi ht20 5ghz edca be aifsn 3 cwmin 15 cwmax 63 txop 2.528ms edca vo dcf sta_edca bk aifsn 9 cwmin 15 cwmax 1023 sta any mcs7",
+		"wifi dtim 2 beacon 102.4ms beacon_bytes 300 sta any mcs7 sleep 3 linger 50ms":      "wifi ht20 5ghz beacon 102.4ms beacon_bytes 300b dtim 2 sta any mcs7 sleep 3 linger 50ms",
+		"wifi sta 10.0.0.2 mcs7 sends be 1500 sta 10.0.0.3 mcs7 sends vo 200 20ms error 1%": "wifi ht20 5ghz sta 10.0.0.2 mcs7 sends be 1500b sta 10.0.0.3 mcs7 error 1% sends vo 200b 20ms",
+		"wifi sta 10.0.0.2 mcs7 delay 5ms 1ms loss 1%":                                      "wifi ht20 5ghz sta 10.0.0.2 mcs7 delay 5ms 1ms loss 1%",
 	} {
 		if got := link.Line(made(t, line)); got != want {
 			t.Errorf("%s prints as\n%s, want\n%s", line, got, want)
@@ -69,7 +75,7 @@ func TestWordErrors(t *testing.T) {
 	for line, want := range map[string]string{
 		"wifi":                                                            `no stations: add for example "sta 10.0.0.2 mcs7"`,
 		"wifi ht20 sta":                                                   `sta needs an address`,
-		"wifi ht20 sta x mcs7":                                            `sta: illegal "x": want an IPv4 or IPv6 address`,
+		"wifi ht20 sta x mcs7":                                            `sta: illegal "x": want IPv4 or IPv6 addresses or prefixes`,
 		"wifi ht20 sta 10.0.0.2":                                          `sta 10.0.0.2: no rate: write for example mcs7`,
 		"wifi g sta 10.0.0.2":                                             `no rate: write for example 11mbit (b) or 54mbit (a, g)`,
 		"wifi g sta 10.0.0.2 mcs7":                                        `no rate`,
@@ -86,14 +92,30 @@ func TestWordErrors(t *testing.T) {
 		"wifi vht80 2.4ghz sta 10.0.0.2 mcs9":                             "vht80 is not at 2.4ghz: write 5ghz",
 		"wifi ht30 sta 10.0.0.2 mcs9":                                     `What is "ht30"?`,
 		"wifi standard ht30 sta 10.0.0.2 mcs9":                            `did you mean "ht20"?`,
-		"wifi sta 10.0.0.2 mcs9 sta 10.0.0.2 mcs1":                        "sta 10.0.0.2 is there twice",
+		"wifi sta 10.0.0.2 mcs9 sta 10.0.0.2 mcs1":                        "sta 10.0.0.2: an address of it is another station's: 10.0.0.2",
 		"wifi sta 10.0.0.2 mcs9 rtscts 100":                               `What is "rtscts"?`,
 		"wifi sta 10.0.0.2 mcs9 front loss 1%":                            `"front" belongs to wires`,
 		"wifi sta 10.0.0.2 mcs9 reorder 1%":                               "reordering not possible without specifying some delay",
+		"wifi sta 10.0.0.2/24 mcs7":                                       "10.0.0.2/24 has bits beyond its length: write 10.0.0.0/24",
+		"wifi sta any mcs7 sta any mcs6":                                  "sta any: an address of it is another station's",
+		"wifi sta 10.0.0.2,10.0.1.0/24 mcs7 sta 10.0.1.0/24 mcs6":         "another station's: 10.0.0.2,10.0.1.0/24",
+		"wifi edca xx dcf sta any mcs7":                                   "want a category first: bk, be, vi or vo",
+		"wifi edca be sta any mcs7":                                       "want edca CATEGORY and dcf, or of aifsn",
+		"wifi edca be cwmin 31 cwmax 15 sta any mcs7":                     "cwmax 15 is less than cwmin 31",
+		"wifi edca be txop 3s sta any mcs7":                               `edca: illegal "txop"`,
+		"wifi protect 1mbit sta any mcs7":                                 "protect 1mbit is not at 5ghz",
+		"wifi longslot sta any mcs7":                                      "longslot is not at 5ghz",
+		"wifi dtim 3 sta any mcs7":                                        `dtim 3, and there are no beacons: add "beacon 102.4ms"`,
+		"wifi beacon 1ms sta any mcs7":                                    "beacon 1ms: want at least 1.024ms",
+		"wifi sta any mcs7 sleep 1":                                       `sta any sleeps, and there are no beacons`,
+		"wifi sta any mcs7 sends":                                         "want a category first",
+		"wifi sta any mcs7 sends be":                                      "want the SIZE of a packet",
+		"wifi sta any mcs7 sends be 1":                                    "20 to 65535 bytes",
+		"wifi sta any mcs7 sends be 1500 0ms":                             "want the TIME between packets, 1us or more",
 		"wifi hw_queue 0 sta 10.0.0.2 mcs9":                               `illegal "hw_queue": want 1 to 64`,
 		"wifi sta 10.0.0.2 mcs9 delay 1ms mcs9":                           `wifi: What is "mcs9"?`,
 		"wifi sta 10.0.0.2 mcs9 error 101%":                               "want a percentage from 0% to 100%",
-		"wifi sta 10.0.0.2 mcs9" + strings.Repeat(" sta fe80::1 mcs1", 2): "sta fe80::1 is there twice",
+		"wifi sta 10.0.0.2 mcs9" + strings.Repeat(" sta fe80::1 mcs1", 2): "another station's: fe80::1",
 	} {
 		l, err := fromWords(line, link.Env{})
 		if err == nil {
@@ -136,6 +158,8 @@ func FuzzWords(f *testing.F) {
 	for _, s := range []string{
 		"ht20 5ghz sta 10.0.0.2 mcs15 sgi sta 10.0.0.3 mcs0", "g basic 1mbit sta 10.0.0.2 5.5mbit error 1%", "ac rtscts 1k sta fe80::1 mcs9 nss3 delay 1ms",
 		"ax hw_queue 3 driver_queue 5p retries 1 ampdu_time 1us sta 10.0.0.2 n mcs 3 gi 400 weight 7 loss gemodel 1%", "help", "sta sta sta",
+		"2.4ghz longslot protect 1mbit edca be txop 1ms cwmax 31 sta_edca vo dcf amsdu 3839 ampdu_frames 9 ampdu_bytes 9k sta 10.0.0.0/8,::1 mcs7 sends be 1500 1ms",
+		"beacon 102.4ms dtim 2 beacon_bytes 9 uplink_queue 3 sta any mcs7 sleep 2 linger 1us sends vo 200",
 	} {
 		f.Add(s)
 	}
