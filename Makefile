@@ -7,7 +7,7 @@ FUZZTIME ?= 10s
 BENCHTIME ?= 1s
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test live race fuzz golden lint cross bench bench-live bench-peers bench-table bench-smoke corpus soak soak-live soak-record pgo oracle report-test clean
+.PHONY: help build demo test live race fuzz golden lint cross bench bench-live bench-peers bench-table bench-smoke corpus soak soak-live soak-record bench-wifi pgo oracle report-test clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,6 +70,9 @@ soak-live: ## schedule live traffic of ever new flows for DURATION seconds (600)
 
 soak-record: ## record, then schedule, a flood of UDP for DURATION seconds (60) each: nothing lost that is not told
 	@.ci/soak-live TestLiveFlood $(or $(DURATION),60)
+
+bench-wifi: ## real TCP through a live access point's medium for DURATION seconds (10): rates beside the model's
+	@.ci/soak-live TestLiveWifi $(or $(DURATION),10)
 
 pgo: ## make the profile anew that builds are guided by
 	@.ci/pgo
