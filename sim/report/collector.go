@@ -82,6 +82,9 @@ func (c *Collector) Span() (first, last pkt.Time) { return c.first, c.last }
 
 // Event implements egress.Sink.
 func (c *Collector) Event(e egress.Event) {
+	if c.cell != nil {
+		c.cell.event(e)
+	}
 	c.Digest.Event(e)
 	switch e.Kind {
 	case egress.Enqueue:
@@ -95,9 +98,6 @@ func (c *Collector) Event(e egress.Event) {
 		c.dropped(e)
 	default:
 		c.other(e)
-	}
-	if c.cell != nil {
-		c.cell.event(e)
 	}
 }
 
@@ -174,10 +174,8 @@ func (c *Collector) dropped(e egress.Event) {
 
 // flow returns what is counted of a flow.
 func (c *Collector) flow(k *pkt.Flow) *FlowCounts {
-	if k.ID < uint32(len(c.flows)) {
-		if f := c.flows[k.ID]; f != nil {
-			return f
-		}
+	if i := uint64(k.ID); i < uint64(len(c.flows)) && c.flows[i] != nil {
+		return c.flows[i]
 	}
 	return c.newFlow(k)
 }
