@@ -143,7 +143,7 @@ traces and runs packet schedulers on them in deterministic virtual time.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	cmd.AddCommand(newRecordCmd(s), newSimCmd(s), newTestCmd(s), newReplayCmd(s), newVerifyCmd(s), newExplainCmd(s), newDiffCmd(s), newBenchCmd(s), newTraceCmd(s), newDoctorCmd(s), newVersionCmd(s))
+	cmd.AddCommand(newRecordCmd(s), newSimCmd(s), newTestCmd(s), newReplayCmd(s), newVerifyCmd(s), newExplainCmd(s), newDiffCmd(s), newBenchCmd(s), newTraceCmd(s), newDoctorCmd(s), newVersionCmd(s), newManCmd())
 	setVersion(cmd)
 	cmd.InitDefaultHelpCmd()
 	cmd.InitDefaultCompletionCmd()
