@@ -14,6 +14,7 @@ import (
 	"github.com/uqtool/uq/sim/report"
 	"github.com/uqtool/uq/sim/report/figure"
 	"github.com/uqtool/uq/sim/report/html"
+	"github.com/uqtool/uq/sim/report/plot"
 	"github.com/uqtool/uq/sim/report/series"
 	"github.com/uqtool/uq/sim/report/svg"
 )
@@ -22,21 +23,26 @@ import (
 // is followed over time unless one is asked for.
 type drawn struct {
 	html, svg string
+	plot      bool
+	// wordless says that standard output is for data, not for words.
+	wordless bool
 
 	series []*series.Series
 }
 
 func (d *drawn) flags(f *pflag.FlagSet) {
 	f.StringVar(&d.html, "html", "", "write a report to look at, one file that needs no network")
+	f.BoolVar(&d.plot, "plot", false, "draw sojourn, throughput and the distribution of sojourns in the terminal, too")
 	f.StringVar(&d.svg, "svg", "", "write figures for papers: into a directory, or into one file that ends in .svg")
 }
 
-func (d *drawn) wanted() bool { return d.html != "" || d.svg != "" }
+func (d *drawn) wanted() bool { return d.html != "" || d.svg != "" || d.plot }
 
-// check finds names that cannot be written to, before the work is done; taken
-// says that standard output is for something else.
-func (d *drawn) check(taken bool) error {
-	if d.html == "-" && taken {
+// check finds names that cannot be written to, before the work is done; data
+// says that standard output is taken.
+func (d *drawn) check(data bool) error {
+	d.wordless = data || d.html == "-"
+	if d.html == "-" && data {
 		return usageErrorf("--html -: standard output is taken by --json or --events: name a file")
 	}
 	if d.svg == "-" {
@@ -81,6 +87,16 @@ func (d *drawn) write(ctx context.Context, s *streams, c *simulation, res *simul
 		return nil
 	}
 	data := series.Align(d.series)
+	if d.plot {
+		w := s.out
+		if d.wordless {
+			w = s.err
+		}
+		fmt.Fprintln(w)
+		if err := plot.Write(w, res.report, data, terminal(w, os.Getenv)); err != nil {
+			return fmt.Errorf("write the plot: %w", err)
+		}
+	}
 	if d.html != "" {
 		if err := d.writePage(ctx, s, c, res, data); err != nil {
 			return fmt.Errorf("write the page: %w", err)
