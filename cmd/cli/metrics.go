@@ -18,6 +18,9 @@ import (
 type metricList struct {
 	Format  int            `json:"uq_format"`
 	Metrics []listedMetric `json:"metrics"`
+	// Medium are those of a run over a WiFi link, Station those of its stations.
+	Medium  []listedMetric `json:"wifi"`
+	Station []listedMetric `json:"wifi_station"`
 	Scopes  []listedScope  `json:"scopes"`
 	// Counters are the qdiscs' own.
 	Counters []listedCounters `json:"counters"`
@@ -44,9 +47,9 @@ type listedCounters struct {
 }
 
 func listMetrics(ports egress.Maker) metricList {
-	l := metricList{Format: report.Format}
-	for _, m := range metric.Metrics() {
-		l.Metrics = append(l.Metrics, listedMetric{m.Name, m.Unit.String(), m.Help, !m.Inside})
+	l := metricList{
+		Format: report.Format, Metrics: listTable(metric.Metrics()),
+		Medium: listTable(metric.Medium()), Station: listTable(metric.Station()),
 	}
 	for _, s := range metric.Scopes() {
 		l.Scopes = append(l.Scopes, listedScope{s.Word + "(" + s.Arg + ")", s.Help})
@@ -68,6 +71,13 @@ func listMetrics(ports egress.Maker) metricList {
 		}
 	}
 	return l
+}
+
+func listTable(ms []metric.Metric) (ls []listedMetric) {
+	for _, m := range ms {
+		ls = append(ls, listedMetric{m.Name, m.Unit.String(), m.Help, !m.Inside})
+	}
+	return ls
 }
 
 // makeAny makes a scheduler with as few parameters as it can do with: the error
@@ -110,13 +120,15 @@ func runSimMetrics(s *streams, asJSON bool) error {
 	}
 	var b strings.Builder
 	b.WriteString("metrics of a qdisc, QDISC.METRIC, or of every qdisc in turn, METRIC:\n\n")
-	for _, m := range l.Metrics {
-		fmt.Fprintf(&b, "  %-19s %-8s %s\n", m.Name, m.Unit, m.Help)
-	}
+	writeTable(&b, l.Metrics)
+	b.WriteString("\nover a WiFi link also:\n\n")
+	writeTable(&b, l.Medium)
 	b.WriteString("\nscopes between qdisc and metric; flow(...) has all of the above but qlen, backlog\nand duration, the others have the counters below:\n\n")
 	for _, c := range l.Scopes {
-		fmt.Fprintf(&b, "  %-19s %s\n", c.Scope, c.Help)
+		fmt.Fprintf(&b, "  %s\n      %s\n", c.Scope, c.Help)
 	}
+	b.WriteString("\nstation(...) of a WiFi link:\n\n")
+	writeTable(&b, l.Station)
 	b.WriteString("\ncounters that a qdisc has besides, as tc -s -j names them:\n\n")
 	for _, c := range l.Counters {
 		writeCounters(&b, c.Qdisc, c.Counters)
@@ -125,6 +137,12 @@ func runSimMetrics(s *streams, asJSON bool) error {
 	b.WriteString(metricsHelp)
 	_, err := io.WriteString(s.out, b.String())
 	return err
+}
+
+func writeTable(b *strings.Builder, ms []listedMetric) {
+	for _, m := range ms {
+		fmt.Fprintf(b, "  %-19s %-8s %s\n", m.Name, m.Unit, m.Help)
+	}
 }
 
 func writeCounters(b *strings.Builder, of string, ms []listedMetric) {

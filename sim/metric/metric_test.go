@@ -41,6 +41,11 @@ func testFlows() []*pkt.Flow {
 // a ping's by turns. Without packets nothing happens.
 func lane(t *testing.T, qdisc string, as []*Assertion, names Flows, packets int) Lane {
 	t.Helper()
+	return laneOn(t, "rate 1mbit", qdisc, as, names, packets)
+}
+
+func laneOn(t *testing.T, link, qdisc string, as []*Assertion, names Flows, packets int) Lane {
+	t.Helper()
 	probe, err := NewProbe(as, names)
 	if err != nil {
 		t.Fatal(err)
@@ -51,10 +56,11 @@ func lane(t *testing.T, qdisc string, as []*Assertion, names Flows, packets int)
 		sink = egress.Tee(c, probe)
 	}
 	m := egress.Maker{Qdiscs: builtin.Kinds()}
-	port, err := m.Port(egress.Config{Qdisc: qdisc, Link: "rate 1mbit", Seed: 1}, sink, pool)
+	port, err := m.Port(egress.Config{Qdisc: qdisc, Link: link, Seed: 1}, sink, pool)
 	if err != nil {
 		t.Fatal(err)
 	}
+	c.WatchCell(port.Link())
 	flows := testFlows()
 	for i := range packets {
 		p := pool.Get()
@@ -63,7 +69,7 @@ func lane(t *testing.T, qdisc string, as []*Assertion, names Flows, packets int)
 			f = 1 + i/5%2
 		}
 		p.ID, p.Arrival, p.Flow = uint64(i), pkt.Time(i)*pkt.Time(time.Millisecond), flows[f]
-		p.Len, p.Segs = 1000, 1
+		p.Len, p.L3Len, p.HdrLen, p.Segs = 1000, 986, 28, 1
 		port.Enqueue(p.Arrival, p)
 	}
 	port.Drain()
@@ -138,7 +144,7 @@ func TestCheck(t *testing.T) {
 		{"backlog_max < 20", `INVALID pfifo has no metric "backlog_max": did you mean sojourn_max, max_qlen or backlog?`},
 		{"tin(0).drops == 0", "INVALID pfifo has no tins: cake has"},
 		{"class(1:1).drops == 0", "INVALID pfifo has no qdiscs inside"},
-		{"station(0).drops == 0", "INVALID pfifo has no stations: mac80211 has"},
+		{"station(0).drops == 0", "INVALID pfifo has no stations: a WiFi link has, or mac80211"},
 		{"flow(udp).qlen == 0", `INVALID pfifo.flow(udp) has no metric "qlen": did you mean max_qlen?`},
 		{"flow(udp).flow(tcp).drops == 0", "INVALID pfifo.flow(udp) has no flows of its own: write flow(tcp) right behind the qdisc"},
 		{"band(1).drops == 0", `INVALID pfifo has no scope "band": there are flow(...), tin(...), station(...) or class(...)`},
@@ -223,6 +229,42 @@ func TestScopes(t *testing.T) {
 	} {
 		rs := check(t, c.assert, nil, c.qdisc)
 		if got := state(rs[0]) + " " + rs[0].String(); got != c.want {
+			t.Errorf("%s: %s:\n got %s\nwant %s", c.qdisc, c.assert, got, c.want)
+		}
+	}
+}
+
+// TestStations asks about the air and the stations of an access point, with and
+// without a scheduler that knows them: all packets are for the first, at mcs0.
+func TestStations(t *testing.T) {
+	for _, c := range []struct{ qdisc, assert, want string }{
+		{"fq_codel", "station(10.0.0.2).down_arrived == 300", "ok is 300, limit 300"},
+		{"fq_codel", "station(10.0.0.2).down_delivered == delivered", "ok is 300, limit 300"},
+		{"fq_codel", "station(10.0.0.2).down_bytes == 300000", "ok is 300000b, limit 300000b"},
+		{"fq_codel", "station(0).airtime_share == 100%", "ok is 1, limit 1"},
+		{"fq_codel", "station(10.0.0.9).airtime == 0", "ok is 0, limit 0"},
+		{"fq_codel", "station(0).airtime == station(0).down_airtime", "ok"},
+		{"fq_codel", "station(0).down_throughput / throughput == 1", "ok is 1, limit 1"},
+		{"fq_codel", "station(0).down_latency_p99 >= station(0).down_latency_p50 - 1ns", "ok"},
+		{"fq_codel", "station(10.0.0.2).down_mpdus >= 1", "ok"},
+		{"fq_codel", "air_down > 50%", "ok"},
+		{"fq_codel", "jain_airtime == 1", "ok is 1, limit 1"},
+		{"mac80211", "station(10.0.0.2).sent_packets == station(10.0.0.2).down_delivered", "ok"},
+		{"mac80211", "station(0).tx_airtime_us > 0us", "ok"},
+		{"fq_codel", "station(0).up_latency_p99 < 1ms", "NONE fq_codel.station(0) has no up_latency_p99: nothing was sent"},
+		{"fq_codel", "station(0).up_mpdus < 1", "NONE fq_codel.station(0) has no up_mpdus: nothing was sent"},
+		{"fq_codel", "station(10.0.0.3).airtime == 0", `INVALID fq_codel has no station "10.0.0.3": there are 10.0.0.2, 10.0.0.9 or group`},
+		{"fq_codel", "station(0).airtme == 0", `INVALID fq_codel.station(0) has no metric "airtme": did you mean airtime?`},
+		{"fq_codel", "station(0).sent_packets == 0", `INVALID fq_codel.station(0) has no metric "sent_packets": there are `},
+		{"fq_codel", "flow(udp).station(0).airtime == 0", "INVALID fq_codel.flow(udp) has no stations: a WiFi link has, or mac80211"},
+	} {
+		a, err := Parse(c.assert)
+		if err != nil {
+			t.Fatal(err)
+		}
+		as := []*Assertion{a}
+		r := Check(as, []Lane{laneOn(t, "wifi ht20 sta 10.0.0.2 mcs0 sta 10.0.0.9 mcs15", c.qdisc, as, nil, 300)})[0]
+		if got := state(r) + " " + r.String(); !strings.HasPrefix(got, c.want) {
 			t.Errorf("%s: %s:\n got %s\nwant %s", c.qdisc, c.assert, got, c.want)
 		}
 	}
@@ -353,8 +395,15 @@ func TestFlowNames(t *testing.T) {
 // TestTables checks that every name means one thing and is documented.
 func TestTables(t *testing.T) {
 	seen := map[string]bool{}
-	for _, m := range Metrics() {
-		if seen[m.Name] || m.Help == "" || m.Unit == Plain || m.get == nil {
+	for _, m := range Station() {
+		if seen[m.Name] || m.Help == "" {
+			t.Errorf("metric of a station: %+v", m)
+		}
+		seen[m.Name] = true
+	}
+	clear(seen)
+	for _, m := range slices.Concat(Metrics(), Medium()) {
+		if seen[m.Name] || m.Help == "" || m.Unit == Plain {
 			t.Errorf("metric %+v", m)
 		}
 		seen[m.Name] = true

@@ -22,7 +22,7 @@ type Scope struct {
 var scopes = []Scope{
 	{"flow", "SELECTOR", "all flows that match, as one: udp, udp:5201, 10.0.1.2, tcp:10.0.0.0/8:80, SOURCE>DESTINATION, a flow as the report prints it, or several with commas between", flowPlace},
 	{"tin", "NAME or NUMBER", "a tin of cake by tc's name for it (Bulk, Best Effort, Video, Voice), or by its number from 0", tinPlace},
-	{"station", "NUMBER", "a station of mac80211, from 0", stationPlace},
+	{"station", "ADDRESS or NUMBER", "a station of a WiFi link, as the report names it, or by its number from 0; of mac80211 by its number", stationPlace},
 	{"class", "ID", "a qdisc inside another, by tc's class (1:2)", classPlace},
 }
 
@@ -36,8 +36,11 @@ type place struct {
 	// run has the metrics of the table, if this is a run or flows of it.
 	run *report.Run
 	// flows says that it is flows.
-	flows   bool
-	stats   map[string]any
+	flows bool
+	stats map[string]any
+	// more is what a medium or a station has.
+	more    []found
+	wifi    *report.WiFi
 	tins    []map[string]any
 	options map[string]any
 	classes []report.Class
@@ -45,7 +48,11 @@ type place struct {
 
 func runPlace(l *Lane, label string) *place {
 	r := l.Run
-	return &place{path: label, lane: l, run: r, stats: r.Stats, tins: r.Tins, options: r.Options, classes: r.Classes}
+	p := &place{path: label, lane: l, run: r, stats: r.Stats, tins: r.Tins, options: r.Options, classes: r.Classes, wifi: r.WiFi}
+	if r.WiFi != nil {
+		p.more = of(medium, r.WiFi)
+	}
+	return p
 }
 
 // value finds a metric by name.
@@ -57,6 +64,15 @@ func (p *place) value(name string) (v float64, u Unit, err error) {
 				return 0, m.Unit, &noValue{fmt.Sprintf("%s has no %s: no packet left the qdisc", p.path, name)}
 			}
 			return v, m.Unit, nil
+		}
+	}
+	for _, f := range p.more {
+		if f.name == name {
+			v, ok := f.get()
+			if !ok {
+				return 0, f.unit, &noValue{fmt.Sprintf("%s has no %s: nothing was sent", p.path, name)}
+			}
+			return v, f.unit, nil
 		}
 	}
 	if v, ok := stat(p.stats, name); ok {
@@ -71,6 +87,9 @@ func (p *place) names() (names []string) {
 		if p.run != nil && !(m.Inside && p.flows) {
 			names = append(names, m.Name)
 		}
+	}
+	for _, f := range p.more {
+		names = append(names, f.name)
 	}
 	return append(names, statNames(p.stats)...)
 }
@@ -144,20 +163,41 @@ func tinPlace(p *place, arg string) (*place, error) {
 // plainName is a name without case and spaces.
 func plainName(s string) string { return strings.ToLower(strings.ReplaceAll(s, " ", "")) }
 
+// stationPlace is a station of the link, with what the scheduler counts of it, or
+// one of the scheduler's alone.
 func stationPlace(p *place, arg string) (*place, error) {
-	var numbers []string
-	for _, t := range p.tins {
-		if n, ok := stat(t, "station"); ok {
-			numbers = append(numbers, digits(n))
-			if digits(n) == arg {
-				return &place{stats: t}, nil
+	var names []string
+	if p.wifi != nil && p.run != nil && !p.flows {
+		for i := range p.wifi.Stations {
+			s := &p.wifi.Stations[i]
+			if s.Address == arg || strconv.Itoa(i) == arg {
+				return &place{more: of(station, s), stats: p.stationTin(i)}, nil
 			}
+			names = append(names, s.Address)
 		}
 	}
-	if numbers == nil {
-		return nil, fmt.Errorf("%s has no stations: mac80211 has", p.path)
+	for i := range p.tins {
+		if t := p.stationTin(i); t != nil && p.wifi == nil {
+			if strconv.Itoa(i) == arg {
+				return &place{stats: t}, nil
+			}
+			names = append(names, strconv.Itoa(i))
+		}
 	}
-	return nil, fmt.Errorf("%s has no station %q: there are %s", p.path, arg, list(numbers))
+	if names == nil {
+		return nil, fmt.Errorf("%s has no stations: a WiFi link has, or mac80211", p.path)
+	}
+	return nil, fmt.Errorf("%s has no station %q: there are %s", p.path, arg, list(names))
+}
+
+// stationTin is what a scheduler counts of the i-th station, nil if nothing.
+func (p *place) stationTin(i int) map[string]any {
+	if i < len(p.tins) {
+		if _, ok := p.tins[i]["station"]; ok {
+			return p.tins[i]
+		}
+	}
+	return nil
 }
 
 func classPlace(p *place, arg string) (*place, error) {
