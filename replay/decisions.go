@@ -23,7 +23,7 @@ func (d *decisions) Event(ev egress.Event) {
 	switch ev.Kind {
 	case egress.Mark:
 		e.rec.Reason = ev.Reason
-	case egress.Dequeue:
+	case egress.Dequeue, egress.Uplink:
 		e.rec.Dequeued = ev.Time
 	case egress.Deliver:
 		v := nfq.Verdict{ID: e.packet.ID, Queue: e.packet.Queue, Action: nfq.Accept}

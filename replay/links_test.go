@@ -35,8 +35,10 @@ func TestParityOfLinks(t *testing.T) {
 		"rate 20mbit delay 5ms reorder 20% 10% gap 3", "rate 20mbit slot 2ms 9ms packets 20", "unlimited slot distribution normal 3ms 1ms limit 30",
 		"rate 20mbit delay 40ms limit 20", "rate 20mbit front loss 5%", "rate 20mbit front loss 10% ecn", "rate 20mbit front slot 2ms 5ms packets 30",
 		"schedule lte.up delay 5ms 5ms loss 2% slot 1ms front loss 2% slot 1ms 3ms packets 9",
+		"wifi ht20 sta 10.0.2.2 mcs7 sta fd00::2 mcs1 error 10%", "wifi g sta 10.0.2.2 11mbit sta fd00::1 6mbit error 5%",
+		"wifi ht40 sta fd00::1 mcs3 error 20% delay 2ms 1ms loss 2%",
 	} {
-		for _, qdisc := range []string{"pfifo limit 100", "fq_codel"} {
+		for _, qdisc := range []string{"pfifo limit 100", "fq_codel", "mac80211 airtime"} {
 			t.Run(qdisc+"/"+spec, func(t *testing.T) {
 				conf := traces.Scheduler{Qdisc: qdisc, Link: spec, Seed: uint64(i)}
 				s := play(t, conf, LiveOptions{}, func(s *session) {

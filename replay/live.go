@@ -159,6 +159,7 @@ func NewLive(q record.Queue, opt LiveOptions) (*Live, error) {
 		return nil, err
 	}
 	l.port = port
+	l.collector.WatchCell(port.Link())
 	l.rw, err = newRewriter(port.Link(), opt.Scheduler.Seed, opt.Sender)
 	return l, err
 }

@@ -229,6 +229,7 @@ func replaySimulated(ctx context.Context, s *streams, o *replayOptions, in *inpu
 	if err != nil {
 		return err
 	}
+	c.WatchCell(port.Link())
 	_, err = sim.Run(&interruptible{ctx: ctx, src: &inject.SimSource{Feed: feed, Seed: o.seed}}, port, pool)
 	var damage *traces.Damage
 	if err != nil && !errors.As(err, &damage) {
