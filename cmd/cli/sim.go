@@ -17,6 +17,7 @@ import (
 // simOptions are the flags of uq sim.
 type simOptions struct {
 	simulation
+	export  simExport
 	asserts assertions
 	drawn   drawn
 	json    bool
@@ -81,6 +82,7 @@ trace's header states is used.
 	f.IntVar(&o.flows, "flows", 12, fmt.Sprintf("flows to list, the largest first (with --json or --html %d)", jsonFlows))
 	f.BoolVar(&o.salvage, "salvage", false, "go on after damage in the middle of the trace")
 	f.BoolVar(&o.json, "json", false, "print the report, or with --events each event, as JSON on standard output")
+	o.export.flag(f)
 	f.BoolVar(&o.events, "events", false, "print every decision on standard output, the report on standard error")
 	o.drawn.flags(f)
 	return cmd
@@ -93,6 +95,10 @@ func runSim(ctx context.Context, s *streams, o simOptions) error {
 	if err := o.check(s.ports); err != nil {
 		return err
 	}
+	if err := o.export.watch(s, &o.simulation); err != nil {
+		return err
+	}
+	defer o.export.discard()
 	if err := o.asserts.check(&o.simulation, s.ports); err != nil {
 		return err
 	}
@@ -113,6 +119,9 @@ func runSim(ctx context.Context, s *streams, o simOptions) error {
 		return fmt.Errorf("write events: %w", ferr)
 	}
 	if err != nil {
+		return err
+	}
+	if err := o.export.finish(s); err != nil {
 		return err
 	}
 	checked := o.asserts.results(&o.simulation, res)

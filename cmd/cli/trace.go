@@ -18,6 +18,8 @@ trace use what they can recover, say so, and exit with code 4.`,
 		newTracePackCmd(s),
 		newTraceAnonymizeCmd(s),
 		newTraceSynthCmd(s),
+		newTraceImportCmd(s),
+		newTraceExportCmd(s),
 	)
 	return cmd
 }
