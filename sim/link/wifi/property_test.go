@@ -254,15 +254,25 @@ func TestConservation(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := New(anyCell(t), link.Env{Seed: 1})
 		told := pkt.Time(0)
+		received, before := make([]time.Duration, m.Stations()), time.Duration(0) // airtime of stations' own
 		m.OnAir = func(a Air) {
 			if a.Start != told || a.End < a.Start {
 				t.Fatalf("%v from %v to %v is told of after %v", a.Kind, a.Start, a.End, told)
 			}
 			told = a.End
+			switch {
+			case a.Kind == Protection:
+				before = a.End.Sub(a.Start)
+				return
+			case a.Kind == Up:
+				received[a.Station] += a.End.Sub(a.Start) + before
+			}
+			before = 0
 		}
 		s := newPort(m)
 		src := link.Source(s)
-		if rapid.Bool().Draw(t, "knows stations") {
+		knows := rapid.Bool().Draw(t, "knows stations")
+		if knows {
 			src = knowing{s}
 		}
 		flows, gaps := anyFlows(m), rapid.SampledFrom([]int{0, 10, 300, 20000}).Draw(t, "gap in us")
@@ -290,6 +300,16 @@ func TestConservation(t *testing.T) {
 		}
 		if queued > 0 || len(s.owned) > 0 {
 			t.Fatalf("%d packets were not asked for, %d did not leave", queued, len(s.owned))
+		}
+		for i := range s.queues {
+			if knows && s.used[i] != m.stats.Stations[i].Down {
+				t.Fatalf("station %d used %v and is charged %v", i, m.stats.Stations[i].Down, s.used[i])
+			}
+		}
+		for i := range received {
+			if up := s.used[len(s.queues)+i]; knows && up != received[i] {
+				t.Fatalf("from station %d %v were received and %v are charged", i, received[i], up)
+			}
 		}
 		sum := time.Duration(0)
 		for _, d := range m.stats.Time {
