@@ -167,6 +167,10 @@ func (b *bench) serve(until pkt.Time) (free pkt.Time, busy bool) {
 			b.fatalf("idle although the scheduler was not asked, or gave a packet")
 		case busy && free == b.now && b.moved == 0:
 			b.fatalf("busy for no time and with nothing")
+		case !busy && b.wake() <= until && b.wake() != pkt.Never:
+			if free = b.wake(); free <= b.now {
+				b.fatalf("wants to wake at %v, which is not later", free)
+			}
 		case !busy || free > until:
 			return free, busy
 		}
@@ -177,6 +181,14 @@ func (b *bench) serve(until pkt.Time) (free pkt.Time, busy bool) {
 		}
 		b.now = free
 	}
+}
+
+// wake is when the link, which is free, is to be asked again.
+func (b *bench) wake() pkt.Time {
+	if w, ok := b.l.(link.Waker); ok {
+		return w.NextWake()
+	}
+	return pkt.Never
 }
 
 // maxIdle is how many opportunities a link may let pass in a row with nothing to
@@ -195,7 +207,10 @@ func run(mk Make, load load, seed uint64) (acts []act, err error) {
 	free, busy, arrival := pkt.Time(0), false, pkt.Time(0)
 	for id := 0; id < load.packets; {
 		arrival += pkt.Time(rng.Int64N(2*int64(load.gap) + 1))
-		if busy && free <= arrival {
+		if !busy {
+			free = b.wake()
+		}
+		if free <= arrival {
 			b.now = free
 			free, busy = b.serve(arrival)
 		}
@@ -208,7 +223,10 @@ func run(mk Make, load load, seed uint64) (acts []act, err error) {
 			}
 		}
 	}
-	if busy {
+	if !busy {
+		free = b.wake()
+	}
+	if free != pkt.Never {
 		b.now = free
 		b.serve(pkt.Never)
 	}
@@ -254,7 +272,7 @@ func allocations(t *testing.T, mk Make) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &supply{p: packet(random.Stream(1, "linktest"), load{}, &pkt.Flow{}, 0, 0)}
+	s := &supply{like: packet(random.Stream(1, "linktest"), load{}, &pkt.Flow{}, 0, 0)}
 	now := pkt.Time(0)
 	some := func() {
 		for range 1000 {
@@ -273,10 +291,24 @@ func allocations(t *testing.T, mk Make) {
 	}
 }
 
-// supply always has a packet, and always the same.
-type supply struct{ p *pkt.Packet }
+// supply always has a packet, all of them alike.
+type supply struct {
+	like *pkt.Packet
+	pool pkt.Pool
+}
 
-func (s *supply) Take(pkt.Time) *pkt.Packet         { return s.p }
-func (s *supply) Deliver(pkt.Time, *pkt.Packet)     {}
-func (s *supply) Lose(pkt.Time, *pkt.Packet)        {}
-func (s *supply) Duplicate(*pkt.Packet) *pkt.Packet { return s.p }
+// Take implements link.Source.
+func (s *supply) Take(pkt.Time) *pkt.Packet { return s.Duplicate(s.like) }
+
+// Deliver implements link.Outcome.
+func (s *supply) Deliver(_ pkt.Time, p *pkt.Packet) { s.pool.Put(p) }
+
+// Lose implements link.Outcome.
+func (s *supply) Lose(_ pkt.Time, p *pkt.Packet) { s.pool.Put(p) }
+
+// Duplicate implements link.Outcome.
+func (s *supply) Duplicate(p *pkt.Packet) *pkt.Packet {
+	c := s.pool.Get()
+	*c = *p
+	return c
+}
