@@ -223,6 +223,9 @@ func (m *Medium) handOn(q *txq, o *place, at pkt.Time) {
 func (m *Medium) finish(f *function, used time.Duration, kind AirKind) {
 	a := &f.ready[0]
 	q := a.q
+	if f.q != nil && m.c.src == nil && kind == Up {
+		f.early += used
+	}
 	if m.keep(a) {
 		m.report(q, used, kind)
 		return
@@ -269,6 +272,15 @@ func (m *Medium) report(q *txq, used time.Duration, kind AirKind) {
 	default:
 		s.Used(m.c.now, station, q.ac, used, false)
 		s.Held(m.c.now, station, q.ac, q.ready())
+	}
+}
+
+// reportEarly tells the scheduler of what stations sent before it was known.
+func (m *Medium) reportEarly() {
+	for _, f := range m.functions {
+		if f.early > 0 {
+			m.report(f.q, f.early, Up)
+		}
 	}
 }
 

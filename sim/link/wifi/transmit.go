@@ -21,6 +21,8 @@ type function struct {
 	ready []aggregate
 	// q is where a station's own packets wait.
 	q *txq
+	// early is the airtime received from it before the scheduler was known.
+	early time.Duration
 	// first is the function that sends beacons, before all others.
 	first bool
 }
@@ -34,8 +36,12 @@ type txop struct {
 // Transmit implements link.Link. The opportunity is for whoever wins the medium
 // next: the access point, one of its stations, or several, who collide.
 func (m *Medium) Transmit(now pkt.Time, src link.Source, out link.Outcome) (pkt.Time, bool) {
+	first := m.c.src == nil
 	m.c = call{now: now, src: src, out: out}
 	m.c.stations, _ = src.(link.StationSource)
+	if first {
+		m.reportEarly()
+	}
 	m.catchUp(now)
 	m.fill()
 	ready := m.injected > 0 || m.awaits() <= now || m.beacon.f != nil && m.beacon.q.ready()
