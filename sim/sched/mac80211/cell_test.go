@@ -150,6 +150,41 @@ func TestCellShares(t *testing.T) {
 	}
 }
 
+// TestUplinkIsCharged checks that what is received of a station counts as its
+// airtime: one that sends, too, is sent to the less, and has no more in all.
+func TestUplinkIsCharged(t *testing.T) {
+	for _, c := range []struct {
+		qdisc string
+		gap   time.Duration
+	}{{"mac80211 airtime", 2 * time.Millisecond}, {"mac80211 airtime", 800 * time.Microsecond}, {"mac80211 airtime aql", time.Millisecond}} {
+		conf := htCell()
+		conf.Stations[1].Uplink = &wifi.Uplink{AC: pkt.ACBE, Bytes: 1500, Gap: c.gap}
+		_, port := play(t, c.qdisc, conf, 1500, 1472, 100*time.Microsecond, 20*time.Second)
+		all, up := int64(0), int64(0)
+		var airtime [3]int64
+		for i, tin := range port.Scheduler().(sched.Tinned).Tins() {
+			for _, f := range tin {
+				if f.Key == "rx_airtime_us" {
+					up += f.Num
+				}
+				if i < 3 && (f.Key == "tx_airtime_us" || f.Key == "rx_airtime_us") {
+					airtime[i] += f.Num
+					all += f.Num
+				}
+			}
+		}
+		for i, a := range airtime {
+			if part := float64(a) / float64(all); math.Abs(part-1./3) > 0.01/3 {
+				t.Errorf("%s: station %d is charged %.2f %% of the airtime, want 33.33", c.qdisc, i, 100*part)
+			}
+		}
+		// What the medium counts besides is what was lost in collisions.
+		if s := port.Link().(*wifi.Medium).Stats().Stations[1]; up < 1e6 || up > int64(s.Up/time.Microsecond) || up < int64(s.Up/time.Microsecond)*3/4 {
+			t.Errorf("%s: %d us are charged for receiving, it sent for %v", c.qdisc, up, s.Up)
+		}
+	}
+}
+
 // pings is a Sink that notes how long packets of one flow take.
 type pings struct {
 	flow  uint32

@@ -43,7 +43,8 @@
 // first packet enters there. So the airtime of busy stations is as their weights,
 // and a sparse one is served next. All airtime is charged: that of failed attempts
 // and what the station sends itself. Group-addressed packets have one queue, of
-// best effort, without a deficit: a turn each round.
+// best effort, without a deficit: a turn each round. A station that sleeps has no
+// turn until the link has woken it.
 //
 // A queue that has run empty in debt stays in the round for the time "keep", in
 // which its deficit recovers; airtime of a station that has had nothing queued
