@@ -35,6 +35,7 @@ type recordOptions struct {
 	sched    schedOptions
 	lab      labOptions
 	host     hostOptions
+	drawn    drawn
 	command  []string
 }
 
@@ -131,6 +132,7 @@ records are lost, never packets, and the trace says how many.`,
 	o.sched.flags(f, s.ports)
 	o.lab.flags(f)
 	o.host.flags(f)
+	o.drawn.flags(f)
 	return cmd
 }
 
@@ -169,7 +171,10 @@ func runRecord(ctx context.Context, s *streams, o recordOptions, f *pflag.FlagSe
 		enc.SetIndent("", "  ")
 		err = errors.Join(err, enc.Encode(rep))
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return o.drawn.live(ctx, s, o.output, "uq record -o "+shellQuote(o.output))
 }
 
 func (o *recordOptions) validate(f *pflag.FlagSet) error {
@@ -194,6 +199,9 @@ func (o *recordOptions) validate(f *pflag.FlagSet) error {
 		return err
 	}
 	if err := o.sched.validate(o, f); err != nil {
+		return err
+	}
+	if err := o.drawn.checkLive(o.json, o.output); err != nil {
 		return err
 	}
 	if o.lab.on {

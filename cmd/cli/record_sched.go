@@ -40,7 +40,7 @@ func (o *schedOptions) flags(f *pflag.FlagSet, ports egress.Maker) {
 func (o *schedOptions) validate(r *recordOptions, f *pflag.FlagSet) error {
 	r.lab.seed = o.seed
 	if o.qdisc == "" {
-		return refuse(f, "needs --qdisc", []string{"link", "timer"})
+		return refuse(f, "needs --qdisc", append([]string{"link", "timer"}, drawnFlags...))
 	}
 	timer, err := replay.ParseTimer(o.timer)
 	if err != nil {

@@ -108,7 +108,10 @@ func (o *replayOptions) validate(ports egress.Maker) error {
 		}
 	}
 	o.sel = inject.Selection{From: pkt.Time(o.from), To: pkt.Time(o.to), Limit: o.limit, Loops: o.loops, Speed: speed, Split: o.gso == "split"}
-	return o.liveOnly.validate()
+	if err := o.liveOnly.validate(); err != nil {
+		return err
+	}
+	return o.liveOnly.drawn.checkLive(o.json, o.liveOnly.output)
 }
 
 // complete takes from the trace's header what the flags leave open.

@@ -21,7 +21,7 @@ import (
 )
 
 // liveFlags are the flags of liveOptions.
-var liveFlags = []string{"output", "timer", "cpu", "busy-poll", "nice", "rt", "compare", "maxlen", "rcvbuf", "drain", "comment", "dev", "dst-mac", "allow-real-network"}
+var liveFlags = []string{"output", "timer", "cpu", "busy-poll", "nice", "rt", "compare", "maxlen", "rcvbuf", "drain", "comment", "dev", "dst-mac", "allow-real-network", "html", "svg", "plot"}
 
 // liveOptions are the flags that matter to a live replay only.
 type liveOptions struct {
@@ -37,6 +37,7 @@ type liveOptions struct {
 	dstMAC  string
 	allow   bool
 	servingOptions
+	drawn drawn
 	serve serving          // made of them
 	cpus  []int            // made of cpu
 	mac   net.HardwareAddr // made of dstMAC
@@ -58,6 +59,7 @@ func (l *liveOptions) flags(f *pflag.FlagSet) {
 	f.StringVar(&l.dstMAC, "dst-mac", "", "live: with --dev, the hardware address to send to")
 	f.BoolVar(&l.allow, "allow-real-network", false, "live: with --dev, yes, let the packets leave this machine")
 	f.StringVar(&l.comment, "comment", "", "live: remark to keep in the trace")
+	l.drawn.flags(f)
 }
 
 func (l *liveOptions) validate() error {
@@ -199,7 +201,10 @@ func replayLive(ctx context.Context, s *streams, o *replayOptions, in *input, re
 		u.Name = o.liveOnly.output
 		rep.Notes = append(rep.Notes, u.Error())
 	}
-	return finishReplay(s, o, rep)
+	if err := finishReplay(s, o, rep); err != nil {
+		return err
+	}
+	return o.liveOnly.drawn.live(ctx, s, o.liveOnly.output, "uq replay --live -o "+shellQuote(o.liveOnly.output))
 }
 
 // openReplayOutput opens the file for the outcome, unless it is the trace. It is

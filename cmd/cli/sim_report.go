@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -26,9 +27,14 @@ type drawn struct {
 	plot      bool
 	// wordless says that standard output is for data, not for words.
 	wordless bool
+	// command is the line that made the report, if it was not uq sim's.
+	command string
 
 	series []*series.Series
 }
+
+// drawnFlags are the flags of drawn.
+var drawnFlags = []string{"html", "svg", "plot"}
 
 func (d *drawn) flags(f *pflag.FlagSet) {
 	f.StringVar(&d.html, "html", "", "write a report to look at, one file that needs no network")
@@ -113,7 +119,7 @@ func (d *drawn) write(ctx context.Context, s *streams, c *simulation, res *simul
 // writePage writes the page, or nothing: a page that could not be finished does
 // not stay.
 func (d *drawn) writePage(ctx context.Context, s *streams, c *simulation, res *simulated, data []*series.Data) error {
-	p := &html.Page{Report: res.report, Series: data, Version: uqVersion(), Command: c.command(res.name)}
+	p := &html.Page{Report: res.report, Series: data, Version: uqVersion(), Command: cmp.Or(d.command, c.command(res.name))}
 	p.Sections = append(p.Sections, c.section(res.report))
 	facts, err := readTraceFacts(ctx, s, c)
 	if err != nil {

@@ -26,7 +26,7 @@ type verifyReport struct {
 }
 
 func newVerifyCmd(s *streams) *cobra.Command {
-	asJSON := false
+	asJSON, d := false, drawn{}
 	cmd := &cobra.Command{
 		Use:   "verify live.zst|-",
 		Short: "Compute a live run's decisions again and compare",
@@ -41,13 +41,22 @@ lost before it reached the scheduler is no decision: it is printed, by kind.
 An anonymized trace is refused: the hashes of its flows are not those of the live
 run.`,
 		Example: `  uq record -o live.zst --lab --qdisc fq_codel --link "rate 20mbit"
-  uq verify live.zst`,
+  uq verify live.zst
+  uq verify live.zst --html live.html`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return runVerify(cmd.Context(), s, args[0], asJSON)
+			if err := d.checkLive(asJSON, args[0]); err != nil {
+				return err
+			}
+			err := runVerify(cmd.Context(), s, args[0], asJSON)
+			if err == nil || isDamage(err) {
+				err = errors.Join(err, d.live(cmd.Context(), s, args[0], "uq verify "+shellQuote(args[0])))
+			}
+			return err
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the result as JSON on standard output")
+	d.flags(cmd.Flags())
 	return cmd
 }
 
