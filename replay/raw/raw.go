@@ -3,12 +3,13 @@
 //
 //	bytes of a packet ──► raw socket ──► output, postrouting ──► its device
 //
-// A copy leaves by the device that its original leaves by, through the routes,
-// the neighbours and the NAT of that device, and meets the rules of the output
-// and postrouting hooks. It does not meet those of forward. It carries [Mark], so
+// A copy leaves by the device that its original leaves by, through its routes and
+// neighbours, and meets the rules of the output and postrouting hooks, not those
+// of forward: to a firewall it is a packet of this host. It carries [Mark], so
 // that a queue at one of these hooks can let it pass.
 //
-// What differs from its original: an IPv4 identification of 0 is replaced, which
+// What differs from its original: it has the priority of a packet of this host,
+// which a qdisc with bands may look at; an IPv4 identification of 0 is replaced, which
 // for a packet that may not be fragmented means nothing (RFC 6864); the header
 // checksum is computed anew; nothing is fragmented, so that a packet longer than
 // the device takes is refused.
