@@ -109,6 +109,9 @@ type call struct {
 func New(conf Config, env link.Env) *Medium {
 	m := &Medium{conf: conf, t: timings(&conf), errors: env.Random("wifi/errors"), env: env}
 	slowest := Mode{PHY: OFDM, Width: 20, Kbps: 6000}
+	if conf.Basic.PHY == DSSS {
+		slowest = Mode{PHY: DSSS, Kbps: 1000}
+	}
 	m.t.eifs = m.t.sifs + m.air(&slowest, ackBytes)
 	if m.conf.UplinkLimit == 0 {
 		m.conf.UplinkLimit = 1000

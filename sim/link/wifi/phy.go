@@ -182,7 +182,8 @@ func longTraining(streams int) time.Duration {
 const us = time.Microsecond
 
 // preamble is what precedes a PPDU's data: training fields and headers. DSSS
-// has the long preamble.
+// has the long preamble. VHT-SIG-B is in every VHT PPDU (802.11-2020 figure 21-4,
+// and its term in TXTIME, §21.4.3), as Linux' estimate of airtime has it.
 func (m *Mode) preamble() time.Duration {
 	const legacy = 20 * us // L-STF, L-LTF, L-SIG
 	switch m.PHY {

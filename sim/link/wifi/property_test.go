@@ -247,28 +247,75 @@ func anyFlows(m *Medium) (flows []*pkt.Flow) {
 	return flows
 }
 
+// ledger keeps the books of what a medium tells.
+type ledger struct {
+	told     pkt.Time
+	before   time.Duration   // protection of the frame that follows
+	received []time.Duration // airtime of what stations sent and was received
+	bad      string
+}
+
+func (l *ledger) air(a Air) {
+	if a.Start != l.told || a.End < a.Start {
+		l.bad = fmt.Sprintf("%v from %v to %v is told of after %v", a.Kind, a.Start, a.End, l.told)
+	}
+	l.told = a.End
+	switch {
+	case a.Kind == Protection:
+		l.before = a.End.Sub(a.Start)
+		return
+	case a.Kind == Up:
+		l.received[a.Station] += a.End.Sub(a.Start) + l.before
+	}
+	l.before = 0
+}
+
+// check compares the books with the medium's, and with what a scheduler that knows
+// stations was told.
+func (l *ledger) check(t *rapid.T, s *port, knows bool) {
+	sum := time.Duration(0)
+	for _, d := range s.m.stats.Time {
+		sum += d
+	}
+	if l.bad != "" || sum != s.m.stats.Span || l.told.Sub(0) != sum {
+		t.Fatalf("the kinds sum to %v, the time is %v, told was until %v; %s", sum, s.m.stats.Span, l.told, l.bad)
+	}
+	if !knows {
+		return
+	}
+	for i := range s.queues {
+		if down := s.m.stats.Stations[i].Down; s.used[i] != down {
+			t.Fatalf("station %d used %v and is charged %v", i, down, s.used[i])
+		}
+	}
+	for i, d := range l.received {
+		if up := s.used[len(s.queues)+i]; up != d {
+			t.Fatalf("from station %d %v were received and %v are charged", i, d, up)
+		}
+	}
+}
+
+// anyPacket draws one of any flow, sometimes a super-packet.
+func anyPacket(t *rapid.T, flows []*pkt.Flow, id int, now pkt.Time) *pkt.Packet {
+	p := &pkt.Packet{
+		ID: uint64(id), Flow: rapid.SampledFrom(flows).Draw(t, "flow"), Arrival: now, Segs: 1, HdrLen: 40,
+		L3Len: uint32(rapid.IntRange(40, 1500).Draw(t, "bytes")), DSField: uint8(rapid.SampledFrom([]int{0, 0x20, 0xa0, 0xe0}).Draw(t, "ds")),
+	}
+	if rapid.IntRange(0, 9).Draw(t, "gso") == 0 {
+		p.Segs = uint16(rapid.IntRange(2, 45).Draw(t, "segs"))
+		p.L3Len = 40 + uint32(p.Segs)*1448
+	}
+	return p
+}
+
 // TestConservation checks under every option that each packet the medium is given
 // is delivered or lost, once and not in the past, that all of them leave when no
 // more come, and that all of the medium's time is accounted for, without gaps.
 func TestConservation(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := New(anyCell(t), link.Env{Seed: 1})
-		told := pkt.Time(0)
-		received, before := make([]time.Duration, m.Stations()), time.Duration(0) // airtime of stations' own
-		m.OnAir = func(a Air) {
-			if a.Start != told || a.End < a.Start {
-				t.Fatalf("%v from %v to %v is told of after %v", a.Kind, a.Start, a.End, told)
-			}
-			told = a.End
-			switch {
-			case a.Kind == Protection:
-				before = a.End.Sub(a.Start)
-				return
-			case a.Kind == Up:
-				received[a.Station] += a.End.Sub(a.Start) + before
-			}
-			before = 0
-		}
+		l := &ledger{received: make([]time.Duration, m.Stations())}
+		m.OnAir = l.air
 		s := newPort(m)
 		src := link.Source(s)
 		knows := rapid.Bool().Draw(t, "knows stations")
@@ -278,15 +325,7 @@ func TestConservation(t *testing.T) {
 		flows, gaps := anyFlows(m), rapid.SampledFrom([]int{0, 10, 300, 20000}).Draw(t, "gap in us")
 		for id := range rapid.IntRange(1, 150).Draw(t, "packets") {
 			s.until(s.now.Add(time.Duration(rapid.IntRange(0, gaps).Draw(t, "gap"))*us), src)
-			p := &pkt.Packet{
-				ID: uint64(id), Flow: rapid.SampledFrom(flows).Draw(t, "flow"), Arrival: s.now, Segs: 1, HdrLen: 40,
-				L3Len: uint32(rapid.IntRange(40, 1500).Draw(t, "bytes")), DSField: uint8(rapid.SampledFrom([]int{0, 0x20, 0xa0, 0xe0}).Draw(t, "ds")),
-			}
-			if rapid.IntRange(0, 9).Draw(t, "gso") == 0 {
-				p.Segs = uint16(rapid.IntRange(2, 45).Draw(t, "segs"))
-				p.L3Len = 40 + uint32(p.Segs)*1448
-			}
-			s.arrive(p, src)
+			s.arrive(anyPacket(t, flows, id, s.now), src)
 		}
 		s.until(s.now.Add(time.Hour), src)
 		queued := 0
@@ -301,22 +340,6 @@ func TestConservation(t *testing.T) {
 		if queued > 0 || len(s.owned) > 0 {
 			t.Fatalf("%d packets were not asked for, %d did not leave", queued, len(s.owned))
 		}
-		for i := range s.queues {
-			if knows && s.used[i] != m.stats.Stations[i].Down {
-				t.Fatalf("station %d used %v and is charged %v", i, m.stats.Stations[i].Down, s.used[i])
-			}
-		}
-		for i := range received {
-			if up := s.used[len(s.queues)+i]; knows && up != received[i] {
-				t.Fatalf("from station %d %v were received and %v are charged", i, received[i], up)
-			}
-		}
-		sum := time.Duration(0)
-		for _, d := range m.stats.Time {
-			sum += d
-		}
-		if sum != m.stats.Span || told.Sub(0) != sum {
-			t.Fatalf("the kinds sum to %v, the time is %v", sum, m.stats.Span)
-		}
+		l.check(t, s, knows)
 	})
 }
