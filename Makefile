@@ -7,7 +7,7 @@ FUZZTIME ?= 10s
 BENCHTIME ?= 1s
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test live race fuzz golden lint cross bench bench-live bench-peers bench-table bench-smoke corpus soak soak-live soak-record bench-wifi pgo oracle report-test clean
+.PHONY: help build demo test live scenarios race fuzz golden lint cross bench bench-live bench-peers bench-table bench-smoke corpus soak soak-live soak-record bench-wifi pgo oracle report-test clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ test: ## run the tests, the live ones too where the kernel allows
 
 live: ## run the live tests as the caller and, as root, as an unprivileged uid too
 	@.ci/live
+
+scenarios: build ## hold every scheduler against what is expected of it over traces/corpus: uq test
+	@$(BIN) test $(SCENARIOFLAGS) traces/corpus/scenarios
 
 race: ## run the tests under the race detector
 	GORACE=atexit_sleep_ms=1 CGO_ENABLED=1 $(GO) test -race -short ./...

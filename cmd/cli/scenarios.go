@@ -45,7 +45,7 @@ is TOML:
   trace = "mix.zst"                   # beside the file; corpus:mix.zst is embedded
   qdiscs = ["pfifo limit 1000", "fq_codel"]
   assert = ["fq_codel.flow(voip).sojourn_p99 < 5ms"]
-  [run.digests]                       # written by --update
+  [run.digests]                       # written by --update, unless digests = false
   fq_codel = "xxh64:3866878217171540"
 
 The settings are those of uq sim: trace, qdiscs, link, seed, gso, assert. traces,

@@ -20,7 +20,7 @@
 // for each combination: a [Case]. A digest's key is the qdisc as it is listed,
 // after what varies: "mix.zst | rate 20mbit | fq_codel". Digests that are not
 // there yet are no failure; [SetDigests] writes them into the text, whose order
-// and comments stay.
+// and comments stay. A run with digests = false gets none.
 //
 // The format is TOML, read strictly: every error names its line.
 package scenario

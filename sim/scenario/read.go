@@ -53,7 +53,7 @@ var settings = []struct {
 	{"seeds", false, func(r *reader, run *Run, path string, v any) { run.seeds = r.numbers(path, v) }},
 	{"gso", false, func(r *reader, run *Run, path string, v any) { run.GSO = r.text(path, v) }},
 	{"assert", false, func(r *reader, run *Run, path string, v any) { run.Assert = r.texts(path, v) }},
-	{"digests", true, func(r *reader, run *Run, path string, v any) { run.Digests = r.table(path, v) }},
+	{"digests", true, (*reader).digests},
 }
 
 // set reads the settings of one table.
@@ -151,6 +151,18 @@ func (r *reader) table(path string, v any) map[string]Text {
 		texts[k] = r.text(path+pathOf(k), m[k])
 	}
 	return texts
+}
+
+// digests reads a table, or false.
+func (r *reader) digests(run *Run, path string, v any) {
+	switch b, ok := v.(bool); {
+	case !ok:
+		run.Digests = r.table(path, v)
+	case b:
+		r.fail(r.lines[path], "digests: want a table, or false for none")
+	default:
+		run.NoDigests = true
+	}
 }
 
 // lastKey is the last key of a path that ends in one.

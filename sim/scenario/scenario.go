@@ -41,6 +41,8 @@ type Run struct {
 	Assertions []*metric.Assertion
 	// Digests are by key, see Case.DigestKey; nil if the run has none.
 	Digests map[string]Text
+	// NoDigests says that it should not get any.
+	NoDigests bool
 	Cases   []Case
 
 	traces, links []Text
