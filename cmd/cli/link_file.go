@@ -10,7 +10,7 @@ import (
 const maxLinkFile = 256 << 20
 
 // linkHelp describes --link.
-const linkHelp = `"rate RATE [delay TIME [JITTER]] [overhead BYTES]", "schedule FILE" (mahimahi), "rate-file FILE" or "unlimited", with tc netem's loss, reorder, duplicate, corrupt, slot`
+const linkHelp = `"rate RATE [delay TIME [JITTER]] [overhead BYTES]", "schedule FILE" (mahimahi), "rate-file FILE", "unlimited" or "wifi STANDARD sta ADDRESS mcsN ..." (see --list), with tc netem's loss, reorder, duplicate, corrupt, slot`
 
 // readLinkFile reads a file that a link's words name. It is read more than once,
 // and a trace's header may name it: a pipe or device will not do.

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -26,9 +27,17 @@ func TestMain(m *testing.M) {
 // testPorts makes the ports of these tests.
 var testPorts = egress.Maker{Qdiscs: builtin.Kinds(), ReadFile: os.ReadFile}
 
-// TestScript runs testdata/script: what works everywhere.
+// TestScript runs testdata/script: what works everywhere. $CORPUS has the real
+// traces.
 func TestScript(t *testing.T) {
-	testscript.Run(t, testscript.Params{Dir: "testdata/script", RequireExplicitExec: true})
+	corpus, err := filepath.Abs("../../traces/corpus")
+	if err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{Dir: "testdata/script", RequireExplicitExec: true, Setup: func(e *testscript.Env) error {
+		e.Setenv("CORPUS", corpus)
+		return nil
+	}})
 }
 
 // TestLiveScript runs testdata/live: what needs a lab.

@@ -230,7 +230,11 @@ func (c *simulation) report(ports egress.Maker, res *simulated, runs []*report.R
 		r.GSO = gsoWhole
 		r.Notes = append(r.Notes, splitNotes(runs)...)
 	}
-	if h := res.header.Capture; h != nil && h.Direction == "both" {
+	up := runs[0].WiFi != nil
+	if up {
+		r.Notes = append(r.Notes, runs[0].WiFi.Notes()...)
+	}
+	if h := res.header.Capture; h != nil && h.Direction == "both" && !up {
 		r.Notes = append(r.Notes, "both directions were recorded: here they share one queue and one link")
 	}
 	if res.damage != nil {

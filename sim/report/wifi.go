@@ -2,6 +2,7 @@ package report
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"time"
 
@@ -24,6 +25,9 @@ type WiFi struct {
 	// JainAirtime is Jain's index over the airtime of the stations that had any
 	// traffic.
 	JainAirtime float64 `json:"jain_airtime"`
+	// Strangers are packets for addresses that no station has; they go to the last
+	// one.
+	Strangers uint64 `json:"strangers,omitempty"`
 	// Stations are in the link's order, the group of all after them.
 	Stations []WiFiStation `json:"stations"`
 }
@@ -79,7 +83,6 @@ type cellCounts struct {
 	cell       link.Cell
 	stations   []stationCounts // the group is the last
 	histograms int
-	strangers  uint64 // packets for an address that no station has
 }
 
 type stationCounts struct{ down, up directionCounts }
@@ -162,7 +165,21 @@ func wifiOf(l link.Link, c *Collector, span time.Duration) *WiFi {
 		w.Stations = append(w.Stations, s)
 	}
 	w.JainAirtime = jain(shares)
+	for _, f := range c.Flows() {
+		if cell.Stranger(&pkt.Packet{Flow: f.Flow}) {
+			w.Strangers += f.ArrivedPackets
+		}
+	}
 	return w
+}
+
+// Notes say what to keep in mind of the run.
+func (w *WiFi) Notes() []string {
+	if w.Strangers == 0 {
+		return nil
+	}
+	last := w.Stations[len(w.Stations)-2].Address
+	return []string{fmt.Sprintf("%d packets are for addresses that no station has: they go to the last one, %s: give them one of their own, \"sta any mcs7\"", w.Strangers, last)}
 }
 
 // stationOf is what the medium knows of a station, or of the group.
