@@ -30,6 +30,8 @@
 //	sim/egress         Port joins one scheduler to one link; Maker makes it from
 //	                   words; Event, Digest
 //	sim/report         events to numbers to words and JSON
+//	  series           a run over time, in bounded memory
+//	  svg figure       figures for papers; html: the page; plot: a terminal
 //	sim/explain        why a packet was dropped, marked or late; two runs compared
 //	sim/metric         numbers of a report by name, and assertions about them
 //	sim/scenario       what to run and what to expect of it, from a file

@@ -182,7 +182,9 @@ function drawTicks(ls) {
     });
     c.restore();
   };
-  const names = (u, vs) => vs.map(v => { const l = ls[Math.round(v - 0.5)]; return l ? short(l.label, window.innerWidth < 640 ? 7 : 9) : ''; });
+  // A flow's row is named by the end of its source, where flows differ most.
+  const name = l => state.view === 'qdiscs' ? short(l.label, window.innerWidth < 640 ? 7 : 9) : (/ (.*)>/.exec(l.label) || [l.label, l.label])[1].slice(-9);
+  const names = (u, vs) => vs.map(v => { const l = ls[Math.round(v - 0.5)]; return l ? name(l) : ''; });
   const n = Math.max(ls.length, 1);
   make('ticks', () => 34 + rowHeight * n, true, {
     series: [{}, { stroke: 'transparent', points: { show: false } }],
