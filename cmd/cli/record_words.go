@@ -58,6 +58,9 @@ func writeLive(w io.Writer, r recordReport) {
 		Format: report.Format, Trace: outputName(r.Output), Loop: report.Live, GSO: r.scheduler.GSO,
 		Seed: r.scheduler.Seed, Link: r.scheduler.Link, Runs: []*report.Run{r.Live.Run},
 	}
+	if cell := r.Live.Run.WiFi; cell != nil {
+		rep.Notes = cell.Notes()
+	}
 	fmt.Fprintln(w)
 	_ = rep.WriteWords(w, report.Words{Flows: 8}) // as the lines above
 }

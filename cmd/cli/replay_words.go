@@ -19,6 +19,9 @@ func writeReplayWords(w io.Writer, r *replayReport, flows int) error {
 	run := &report.Report{
 		Format: r.Format, Trace: r.Trace, Loop: r.Loop, GSO: r.GSO, Seed: r.Seed, Link: r.Link, Notes: r.Notes, Runs: []*report.Run{r.Run},
 	}
+	if r.Run.WiFi != nil {
+		run.Notes = append(run.Notes, r.Run.WiFi.Notes()...)
+	}
 	if r.Speed != "1" {
 		run.Notes = append(run.Notes, "replayed at speed "+r.Speed)
 	}
