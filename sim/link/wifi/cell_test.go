@@ -28,6 +28,12 @@ func TestAirtime(t *testing.T) {
 			t.Errorf("station %d, 100 packets: %v, want %v for each", e.station, got/100, e.want)
 		}
 	}
+	c.Stations[0].Minstrel = true
+	m = New(c, link.Env{})
+	m.rates[0][0].rc.best = 8 // HT20 MCS 8: 13 Mbit/s, 14.4 with the short guard interval
+	if got := m.Airtime(0, 1514); got != 857950 {
+		t.Errorf("with the rate control at MCS 8: %v, want 40 us and 3802 symbols of 3.6 us for 16", got)
+	}
 	if m.Weight(0) != 0 || m.Weight(1) != 512 {
 		t.Errorf("weights %d and %d, want 0 and 512", m.Weight(0), m.Weight(1))
 	}

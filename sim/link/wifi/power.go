@@ -193,9 +193,6 @@ func (m *Medium) wake(station int) {
 // the group.
 func (m *Medium) prepareFirst(at pkt.Time) bool {
 	b := &m.beacon
-	if len(b.f.ready) > 0 {
-		return true
-	}
 	if b.next > at {
 		return m.build(b.f, &b.q, at)
 	}

@@ -166,3 +166,19 @@ func TestSilence(t *testing.T) {
 		t.Errorf("%d beacons in an hour, want 35157; time by kind %v, beacon by beacon %v", stats[0].Beacons, stats[0].Time, stats[1].Time)
 	}
 }
+
+// TestBeaconCollision checks that a beacon that meets a packet of a station is lost
+// like the packet, which is sent again: whoever waits for it waits for the next.
+func TestBeaconCollision(t *testing.T) {
+	c := sleepers(1, 0)
+	c.Stations[1].Uplink = &Uplink{AC: pkt.ACVO, Bytes: 100, Gap: 3 * c.BeaconInterval}
+	s := newSleepy(c, true)
+	s.send(250*time.Millisecond, 0) // 307.2 is the instant of both
+	s.until(pkt.Time(600*time.Millisecond), s.src)
+	if n := s.m.stats.Collisions; n != 1 || s.m.stats.Beacons != 4 || s.m.stats.Stations[1].UpPackets != 2 {
+		t.Errorf("%d collisions, %d beacons, %d packets of the station; want 1, 4 and 2", n, s.m.stats.Beacons, s.m.stats.Stations[1].UpPackets)
+	}
+	if s.got != 1 || s.last < pkt.Time(4*c.BeaconInterval) || s.last > pkt.Time(4*c.BeaconInterval+time.Millisecond) {
+		t.Errorf("%d packets received, the last at %v, want one after the beacon at 409.6 ms", s.got, s.last)
+	}
+}
