@@ -35,8 +35,8 @@ func (g github) annotate(w io.Writer, file string, line int, title, message stri
 	if file != "" {
 		props = append(props, "file="+escapeProperty(g.path(file)), fmt.Sprintf("line=%d", line))
 	}
-	props = append(props, "title="+escapeProperty(title))
-	fmt.Fprintf(w, "::error %s::%s\n", strings.Join(props, ","), escapeData(message))
+	props = append(props, "title="+escapeProperty(printable(title, "")))
+	fmt.Fprintf(w, "::error %s::%s\n", strings.Join(props, ","), escapeData(printable(message, "\n")))
 }
 
 // path is a file's name from the top of the repository, as annotations want it.

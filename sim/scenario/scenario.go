@@ -43,7 +43,7 @@ type Run struct {
 	Digests map[string]Text
 	// NoDigests says that it should not get any.
 	NoDigests bool
-	Cases   []Case
+	Cases     []Case
 
 	traces, links []Text
 	seeds         []seed
