@@ -35,8 +35,8 @@
 //   - Of a super-packet each segment is an MPDU. The packet is lost if one of its
 //     segments is given up.
 //   - The block ack's window and reordering are as agreed, agreements themselves
-//     are not on the air; there are no block ack requests. What precedes a given-up
-//     MPDU is not held back.
+//     are not on the air, nor block ack requests: what the receiver held back for an
+//     MPDU that is given up it hands on at once.
 //   - A PPDU is for one station: neither MU-MIMO nor OFDMA. There is no management
 //     traffic but beacons, and power save has no frames of its own.
 //   - Without TXOP an exchange may take as long as its PPDU does. Within one, after

@@ -150,6 +150,40 @@ func TestCellShares(t *testing.T) {
 	}
 }
 
+// TestCellSharesWithOptions checks that airtime stays as it is to be under what a
+// medium does besides.
+func TestCellSharesWithOptions(t *testing.T) {
+	for name, change := range map[string]func(*wifi.Config){
+		"A-MSDU":                    func(c *wifi.Config) { c.AMSDU = 3839 },
+		"TXOP":                      func(c *wifi.Config) { c.EDCA[pkt.ACBE].TXOP = 2528 * time.Microsecond },
+		"RTS":                       func(c *wifi.Config) { c.RTS = 1 },
+		"beacons":                   func(c *wifi.Config) { c.BeaconInterval = 100 * wifi.TU },
+		"one aggregate in hardware": func(c *wifi.Config) { c.Hardware = 1 },
+		"rate control": func(c *wifi.Config) {
+			for i := range c.Stations {
+				c.Stations[i].Minstrel, c.Stations[i].Errors = true, wifi.ErrorsAt(c.Stations[i].Mode, 12+6*i)
+			}
+		},
+		"2.4 GHz, protected": func(c *wifi.Config) {
+			c.GHz2, c.Protect = true, wifi.Mode{PHY: wifi.DSSS, Kbps: 1000}
+		},
+	} {
+		conf := htCell()
+		change(&conf)
+		_, port := play(t, "mac80211 airtime", conf, 1500, 1472, 100*time.Microsecond, 20*time.Second)
+		stats := port.Link().(*wifi.Medium).Stats()
+		all := time.Duration(0)
+		for _, s := range stats.Stations[:3] {
+			all += s.Down
+		}
+		for i, s := range stats.Stations[:3] {
+			if part := float64(s.Down) / float64(all); math.Abs(part-1./3) > 0.01/3 {
+				t.Errorf("%s: station %d has %.2f %% of the airtime, want 33.33", name, i, 100*part)
+			}
+		}
+	}
+}
+
 // TestUplinkIsCharged checks that what is received of a station counts as its
 // airtime: one that sends, too, is sent to the less, and has no more in all.
 func TestUplinkIsCharged(t *testing.T) {
