@@ -150,6 +150,15 @@ func Percent(name string, v *uint32, help string) tc.Option {
 	})
 }
 
+// ParsePercent reads "1%" in parts of 2^32, PercentText prints it.
+func ParsePercent(s string) (uint32, error) {
+	f, err := parsePercent(s)
+	return uint32(f), err
+}
+
+// PercentText prints a probability as netem's are.
+func PercentText(p uint32) string { return fraction(p).String() }
+
 // Span is a tc.Time that prints every digit.
 func Span(name string, v *time.Duration, max time.Duration, help string) tc.Option {
 	return tc.Time(name, v, max, help).Shown(func(f tc.Field) tc.Field {

@@ -42,8 +42,11 @@ func (f *file) options(kind, help string) tc.Options {
 		return 1, nil
 	}
 	sum := func(words []string) (int, error) {
-		if len(words) == 0 || len(words[0]) < minSumDigits || len(words[0]) > 2*sha256.Size || strings.Trim(words[0], "0123456789abcdef") != "" {
-			return 0, fmt.Errorf("want at least the first %d digits that sha256sum prints for the file", minSumDigits)
+		if len(words) == 0 {
+			return 0, CheckSum("")
+		}
+		if err := CheckSum(words[0]); err != nil {
+			return 0, err
 		}
 		f.Sum = words[0]
 		return 1, nil
@@ -66,25 +69,42 @@ func (e *Env) read(l Link) error {
 	if f.File == "" {
 		return fmt.Errorf("%s needs a file: write \"%s FILE\"", l.Kind(), l.Kind())
 	}
-	if e.ReadFile == nil {
-		return fmt.Errorf("%s %s: no files can be read here: give a rate", l.Kind(), f.File)
-	}
-	data, err := e.ReadFile(f.File)
+	data, sum, err := e.Pinned(l.Kind(), f.File, f.Sum)
 	if err != nil {
-		return fmt.Errorf("%s needs its file: %w", l.Kind(), err)
+		return err
 	}
-	if len(data) > maxFile {
-		return fmt.Errorf("%s %s has %d bytes: want at most %d", l.Kind(), f.File, len(data), maxFile)
-	}
-	digest := sha256.Sum256(data)
-	sum := hex.EncodeToString(digest[:])
-	if !strings.HasPrefix(sum, f.Sum) {
-		return fmt.Errorf("%s %s is another file than the link was described with: its sha256 begins with %s, not %s: find that file, or leave sha256 out",
-			l.Kind(), f.File, sum[:max(len(f.Sum), minSumDigits)], f.Sum)
-	}
-	f.Sum = sum[:sumDigits]
+	f.Sum = sum
 	if err := d.load(data); err != nil {
 		return fmt.Errorf("%s %s: %w", l.Kind(), f.File, err)
+	}
+	return nil
+}
+
+// Pinned reads a file that the word kind names, holds it to how its SHA-256 must
+// begin, and returns as much of that as is printed.
+func (e *Env) Pinned(kind, name, sum string) (data []byte, pinned string, err error) {
+	if e.ReadFile == nil {
+		return nil, "", fmt.Errorf("%s %s: no files can be read here: give a rate", kind, name)
+	}
+	if data, err = e.ReadFile(name); err != nil {
+		return nil, "", fmt.Errorf("%s needs its file: %w", kind, err)
+	}
+	if len(data) > maxFile {
+		return nil, "", fmt.Errorf("%s %s has %d bytes: want at most %d", kind, name, len(data), maxFile)
+	}
+	digest := sha256.Sum256(data)
+	all := hex.EncodeToString(digest[:])
+	if !strings.HasPrefix(all, sum) {
+		return nil, "", fmt.Errorf("%s %s is another file than the link was described with: its sha256 begins with %s, not %s: find that file, or leave sha256 out",
+			kind, name, all[:max(len(sum), minSumDigits)], sum)
+	}
+	return data, all[:sumDigits], nil
+}
+
+// CheckSum says whether digits can begin a SHA-256.
+func CheckSum(digits string) error {
+	if len(digits) < minSumDigits || len(digits) > 2*sha256.Size || strings.Trim(digits, "0123456789abcdef") != "" {
+		return fmt.Errorf("want at least the first %d digits that sha256sum prints for the file", minSumDigits)
 	}
 	return nil
 }

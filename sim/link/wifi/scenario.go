@@ -31,7 +31,13 @@ type member struct {
 	mcs      int // -1 is none
 	nss, gi  int // 0 is the usual one
 	kbps     int // 0 is none
+	snr      int // dB, -1 is none
+	errors   []uint32
+	// file has its rates over time, "" is none; sum is its digest.
+	file, sum string
 }
+
+func newMember() member { return member{mcs: -1, snr: -1} }
 
 // maxStations bounds a cell.
 const maxStations = 512
@@ -52,14 +58,14 @@ func fromWords(line string, env link.Env) (link.Link, error) {
 		behind = i
 	}
 	c := newScenario()
-	if err := c.parse(words[:behind]); err != nil {
+	if err := c.parse(words[:behind], &env); err != nil {
 		return nil, err
 	}
 	return link.Behind(&Cell{Medium: New(c.conf, env), words: c}, words[behind:], env)
 }
 
 // parse reads the words and makes the configuration of them.
-func (c *scenario) parse(words []string) error {
+func (c *scenario) parse(words []string, env *link.Env) error {
 	own, rest := cut(words)
 	if err := c.options().Parse("wifi", spell(own)); err != nil {
 		return err
@@ -69,7 +75,7 @@ func (c *scenario) parse(words []string) error {
 	}
 	for len(rest) > 0 {
 		own, rest = cut(rest[1:])
-		if err := c.station(own); err != nil {
+		if err := c.station(own, env); err != nil {
 			return err
 		}
 	}
@@ -134,11 +140,11 @@ func (c *scenario) complete() error {
 }
 
 // station adds the station that words describe: its address and its own.
-func (c *scenario) station(words []string) error {
+func (c *scenario) station(words []string, env *link.Env) error {
 	if len(words) == 0 {
 		return fmt.Errorf("wifi: sta needs an address: write for example \"sta 10.0.0.2 mcs7\"")
 	}
-	s := member{mcs: -1}
+	s := newMember()
 	if err := c.address(&s, words[0]); err != nil {
 		return err
 	}
@@ -146,8 +152,12 @@ func (c *scenario) station(words []string) error {
 	if err := s.options().Parse(kind, spell(words[1:])); err != nil {
 		return err
 	}
-	if err := s.setMode(c); err != nil {
-		return fmt.Errorf("%s: %w", kind, err)
+	for _, step := range []func() error{
+		func() error { return s.setMode(c) }, s.setErrors, func() error { return s.loadRates(c, env) },
+	} {
+		if err := step(); err != nil {
+			return fmt.Errorf("%s: %w", kind, err)
+		}
 	}
 	if s.Sleep > 0 && c.conf.BeaconInterval == 0 {
 		return fmt.Errorf("%s sleeps, and there are no beacons: write \"beacon 102.4ms\" before the stations", kind)

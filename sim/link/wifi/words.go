@@ -20,7 +20,7 @@ func (m *Medium) Options() []tc.Field { return nil }
 // Kind is the medium's entry in a list of links.
 func Kind() link.Kind {
 	c := newScenario()
-	var s member
+	s := newMember()
 	globals, station := c.options(), s.options()
 	usage := strings.TrimPrefix(station.Usage(""), "Usage: ... ")
 	return link.Kind{
@@ -122,20 +122,12 @@ const tu = 1024 * time.Microsecond
 
 // options are a station's words.
 func (s *member) options() tc.Options {
-	return tc.Options{
-		oneWord("standard", "the station's, if not the cell's", &s.standard, standardNames()),
-		word("mcs", "NUMBER", "mcs0 to mcs31 (ht), mcs9 (vht), mcs11 (he)", readNumber(&s.mcs, 0, 31), func() string { return numbered("mcs", s.mcs, -1) }),
-		word("nss", "NUMBER", "spatial streams of vht and he, nss1 to nss8 (1)", readNumber(&s.nss, 1, 8), func() string { return numbered("nss", s.nss, 0) }),
-		word("gi", "NS", "guard interval: sgi or lgi, for he gi800, gi1600 or gi3200 (800)", readNumber(&s.gi, 400, 3200), s.guard),
-		tc.Values("rate", "RATE", "a rate of a, b or g: 1mbit to 54mbit", readRate(&s.kbps), func() tc.Field {
-			return tc.Field{Key: "rate", Num: int64(s.kbps), Text: rateText(s.kbps), Bare: true, Hidden: s.kbps == 0}
-		}),
+	return slices.Concat(s.modeOptions(), s.rateOptions(), tc.Options{
 		tc.Count("weight", &s.Weight, 0, 65535, "", "airtime in us that it has in a round of all (the qdisc's)").HiddenIf(func() bool { return s.Weight == 0 }),
-		link.Percent("error", &s.Error, "share of its frames that are not received (0%)"),
 		none(tc.Count("sleep", &s.Sleep, 1, 65535, "", "power save: it listens to each so-many-th beacon"), &s.Sleep),
 		none(link.Span("linger", &s.Linger, time.Hour, "how long it stays awake after a frame (100ms)"), &s.Linger),
 		s.sends(),
-	}
+	})
 }
 
 // guard prints a guard interval that is not the standard's usual one.
@@ -147,13 +139,6 @@ func (s *member) guard() string {
 		return numbered("gi", s.gi, 0)
 	}
 	return ""
-}
-
-func numbered(name string, n, none int) string {
-	if n == none {
-		return ""
-	}
-	return name + strconv.Itoa(n)
 }
 
 func readNumber(v *int, low, high int) func(string) error {

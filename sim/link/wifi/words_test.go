@@ -12,7 +12,7 @@ import (
 // made is the link of a line.
 func made(t *testing.T, line string) link.Link {
 	t.Helper()
-	l, err := fromWords(line, link.Env{Seed: 1})
+	l, err := fromWords(line, link.Env{Seed: 1, ReadFile: readFile})
 	if err != nil {
 		t.Fatalf("%s: %v", line, err)
 	}
@@ -34,7 +34,7 @@ func TestPrints(t *testing.T) {
 		"wifi ht40 ampdu_time 1ms hw_queue 1 sta 10.0.0.2 mcs0":                             "wifi ht40 5ghz ampdu_time 1ms hw_queue 1 sta 10.0.0.2 mcs0",
 		"wifi driver_queue 1k retries 0 sta 10.0.0.2 mcs0":                                  "wifi ht20 5ghz driver_queue 1024p retries 0 sta 10.0.0.2 mcs0",
 		"wifi vht80 sta 10.0.0.2 ht40 mcs15 sta 10.0.0.3 6mbit":                             "wifi vht80 5ghz sta 10.0.0.2 ht40 mcs15 sta 10.0.0.3 6mbit",
-		"wifi vht80 sta 10.0.0.2 vht80 mcs5 weight 512 error 12.5":                          "wifi vht80 5ghz sta 10.0.0.2 mcs5 weight 512 error 12.5%",
+		"wifi vht80 sta 10.0.0.2 vht80 mcs5 weight 512 error 12.5":                          "wifi vht80 5ghz sta 10.0.0.2 mcs5 error 12.5% weight 512",
 		"wifi sta fd00::2,10.0.0.2,10.1.0.0/16 mcs7 sta any mcs0":                           "wifi ht20 5ghz sta fd00::2,10.0.0.2,10.1.0.0/16 mcs7 sta any mcs0",
 		"wifi amsdu 3839 ampdu_frames 32 ampdu_bytes 2040b sta any mcs7":                    "wifi ht20 5ghz ampdu_bytes 2040b ampdu_frames 32 amsdu 3839b sta any mcs7",
 		"wifi 2.4ghz longslot protect 5.5mbit uplink_queue 100 sta any mcs7":                "wifi ht20 2.4ghz longslot protect 5.5mbit uplink_queue 100p sta any mcs7",
@@ -157,14 +157,14 @@ func (l *lastDelivery) Duplicate(p *pkt.Packet) *pkt.Packet { return p }
 func FuzzWords(f *testing.F) {
 	for _, s := range []string{
 		"ht20 5ghz sta 10.0.0.2 mcs15 sgi sta 10.0.0.3 mcs0", "g basic 1mbit sta 10.0.0.2 5.5mbit error 1%", "ac rtscts 1k sta fe80::1 mcs9 nss3 delay 1ms",
-		"ax hw_queue 3 driver_queue 5p retries 1 ampdu_time 1us sta 10.0.0.2 n mcs 3 gi 400 weight 7 loss gemodel 1%", "help", "sta sta sta",
+		"ax hw_queue 3 driver_queue 5p retries 1 ampdu_time 1us sta 10.0.0.2 n mcs 3 gi 400 weight 7 loss gemodel 1%", "help", "sta sta sta", "sta any mcs7 minstrel errors 1% 2% sta ::1 mcs1 snr 9 sta ::2 mcs3 rates walk.csv",
 		"2.4ghz longslot protect 1mbit edca be txop 1ms cwmax 31 sta_edca vo dcf amsdu 3839 ampdu_frames 9 ampdu_bytes 9k sta 10.0.0.0/8,::1 mcs7 sends be 1500 1ms",
 		"beacon 102.4ms dtim 2 beacon_bytes 9 uplink_queue 3 sta any mcs7 sleep 2 linger 1us sends vo 200",
 	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, words string) {
-		env := link.Env{Seed: 1}
+		env := link.Env{Seed: 1, ReadFile: readFile}
 		l, err := fromWords("wifi "+words, env)
 		if err != nil {
 			return
