@@ -7,7 +7,7 @@ FUZZTIME ?= 10s
 BENCHTIME ?= 1s
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test live scenarios race fuzz golden lint cross bench bench-live bench-peers bench-table bench-smoke corpus soak soak-live soak-record bench-wifi pgo oracle report-test clean
+.PHONY: help build demo test live scenarios race fuzz golden lint cross bench bench-live bench-peers bench-table bench-smoke corpus soak soak-live soak-record bench-wifi pgo oracle report-test interop clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -85,6 +85,9 @@ report-test: ## open the HTML report in a headless Chromium (installs Debian's a
 
 oracle: ## hold codel, fq_codel, cobalt and pie against ns-3 (fetches Debian's libns3-dev)
 	@.ci/oracle/run
+
+interop: ## hold exports against tshark, flent, pandas, DuckDB and HdrHistogram (root installs them)
+	@.ci/interop
 
 clean: ## remove what was built
 	rm -rf bin

@@ -10,7 +10,6 @@ import (
 	"github.com/uqtool/uq/traces/interop/flent"
 	"github.com/uqtool/uq/traces/interop/hdr"
 	"github.com/uqtool/uq/traces/interop/mahimahi"
-	"github.com/uqtool/uq/traces/interop/parquet"
 	"github.com/uqtool/uq/traces/interop/pcap"
 	"github.com/uqtool/uq/traces/interop/table"
 )
@@ -31,12 +30,11 @@ type Format struct {
 func All() []Format {
 	csv := func(w io.Writer, _ interop.Run, k table.Kind) interop.Writer { return table.NewCSV(w, k) }
 	jsonl := func(w io.Writer, _ interop.Run, k table.Kind) interop.Writer { return table.NewJSONL(w, k) }
-	return []Format{
+	all := []Format{
 		{"pcapng", ".pcapng", "capture with the queue's decisions as comments (Wireshark, tshark)", true,
 			func(w io.Writer, run interop.Run) (interop.Writer, error) { return pcap.NewWriter(w, run) }},
 		rows("csv", csv, table.Packets), rows("csv", csv, table.Events),
 		rows("jsonl", jsonl, table.Packets), rows("jsonl", jsonl, table.Events),
-		rows("parquet", parquet.New, table.Packets), rows("parquet", parquet.New, table.Events),
 		{"flent", ".flent.gz", "backlog, drops and delay over time (flent)", true,
 			func(w io.Writer, run interop.Run) (interop.Writer, error) { return flent.NewWriter(w, run), nil }},
 		{"hgrm", ".hgrm", "distribution of the time in the queue, in µs (HdrHistogram)", false,
@@ -48,11 +46,12 @@ func All() []Format {
 		{"mahimahi-drops", ".mahimahi-drops.log", "the same with drops, which mm-throughput-graph refuses", false,
 			func(w io.Writer, run interop.Run) (interop.Writer, error) { return mahimahi.NewLog(w, run, true), nil }},
 	}
+	return append(all, parquetFormats()...)
 }
 
 // rows is a format of one of the tables.
 func rows(name string, start func(io.Writer, interop.Run, table.Kind) interop.Writer, k table.Kind) Format {
-	f := Format{Name: name, Ending: "." + name, What: "a row for each packet", Binary: name == "parquet"}
+	f := Format{Name: name, Ending: "." + name, What: "a row for each packet"}
 	if k == table.Events {
 		f.Name, f.Ending, f.What = name+"-events", ".events."+name, "a row for each event"
 	}

@@ -15,7 +15,6 @@ func TestParse(t *testing.T) {
 		{"run.pcapng", "pcapng", "run.pcapng"},
 		{"dir.csv/run.events.csv", "csv-events", "dir.csv/run.events.csv"},
 		{"run.csv", "csv", "run.csv"},
-		{"x.events.parquet", "parquet-events", "x.events.parquet"},
 		{"x.flent.gz", "flent", "x.flent.gz"},
 		{"x.mahimahi.log", "mahimahi", "x.mahimahi.log"},
 		{"jsonl:-", "jsonl", "-"},

@@ -1,0 +1,5 @@
+//go:build noparquet
+
+package formats
+
+func parquetFormats() []Format { return nil }
