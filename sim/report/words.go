@@ -105,6 +105,13 @@ func (r *Report) Counters() string {
 	return b.String()
 }
 
+// Medium is what became of an access point's medium, in words; "" without one.
+func (r *Report) Medium() string {
+	b := &strings.Builder{}
+	r.wifi(b)
+	return strings.TrimPrefix(b.String(), "\n")
+}
+
 // Span prints microseconds with three digits and a unit; "-" for nil.
 func Span(v *float64) string { return us(v, 3) }
 

@@ -27,7 +27,7 @@ const PaperWidth = 720
 func All(r *report.Report, data []*series.Data) []Figure {
 	s := &set{r: r, data: data, colours: Colours(r)}
 	bins := span(int64(s.width()))
-	return []Figure{
+	figs := []Figure{
 		{"sojourn", "Sojourn over time", "Median (line) to 99th percentile (shaded) of the time in the queue, for each " + bins + "; below it when packets were dropped (full) and marked (half height).", s.sojourn},
 		{"cdf", "Sojourn distribution", "Share of packets that left the queue within a time.", s.cdf},
 		{"queue", "Queue depth", "Most packets queued in each " + bins + ".", s.queue},
@@ -37,6 +37,7 @@ func All(r *report.Report, data []*series.Data) []Figure {
 		{"ellipse", "Delay and throughput", "A faint dot is " + span(int64(s.width())*int64(s.group(ellipsePoints))) +
 			" of the run: its mean sojourn and throughput; the large one is their mean, the ellipse their 1-sigma contour (of the delay's logarithm). Better is up and to the right.", s.ellipse},
 	}
+	return append(figs, s.air()...)
 }
 
 const boxCaption = "Box: quartiles and median; whiskers: 1st and 99th percentile; dot: maximum."

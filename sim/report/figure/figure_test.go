@@ -166,3 +166,46 @@ func TestShorten(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+// TestAir: the pieces of a bar are as wide as their shares, what nobody used has
+// no piece, and stations past the first are one.
+func TestAir(t *testing.T) {
+	r := &report.Report{Trace: "air"}
+	for _, down := range []float64{0.25, 0.5} {
+		w := &report.WiFi{Time: []report.AirTime{{Kind: "down", Share: down}, {Kind: "beacon"}, {Kind: "idle", Share: 1 - down}}}
+		for i := range 20 {
+			w.Stations = append(w.Stations, report.WiFiStation{Address: fmt.Sprintf("10.0.0.%d<", i), Share: 0.05})
+		}
+		r.Runs = append(r.Runs, &report.Run{Kind: "pfifo", WiFi: w})
+	}
+	figs := All(r, nil)
+	names := ""
+	for _, f := range figs {
+		names += f.Name + " "
+	}
+	if names != "sojourn cdf queue throughput box box-flows ellipse air stations " {
+		t.Fatalf("figures %s", names)
+	}
+	air := figs[7].Draw(svg.Paper, 600).String()
+	for _, want := range []string{"<title>pfifo#1: down 25%</title>", "<title>pfifo#2: down 50%</title>", "<title>pfifo#1: idle 75%</title>", ">idle</text>"} {
+		if !strings.Contains(air, want) {
+			t.Errorf("no %s in\n%s", want, air)
+		}
+	}
+	if strings.Contains(air, "beacon") {
+		t.Error("what took no time has a piece")
+	}
+	m := svg.DefaultMargins
+	full := 600 - m.Left - 14 - m.Right
+	if want := fmt.Sprintf(`width="%v"`, full/4); !strings.Contains(air, want) {
+		t.Errorf("a quarter is not %s wide in\n%s", want, air)
+	}
+	stations := figs[8].Draw(svg.Paper, 600).String()
+	if !strings.Contains(stations, "pfifo#1: others 40%") || !strings.Contains(stations, "10.0.0.11&lt;") || strings.Contains(stations, "10.0.0.12") {
+		t.Errorf("stations:\n%s", stations)
+	}
+	r.Runs[0].WiFi.Time, r.Runs[1].WiFi.Time = nil, nil
+	if got := All(r, nil)[7].Draw(svg.Paper, 600).String(); !strings.Contains(got, "no packets") {
+		t.Errorf("no time at all:\n%s", got)
+	}
+}

@@ -90,7 +90,8 @@ type view struct {
 	Style, Script, Data template.HTML
 	Tiles               []tile
 	Summary             summary
-	Figures             []drawing
+	Figures, Air        []drawing
+	Medium              string // the medium in words, if there is one
 	Flows               *flowTable
 	Counters            string
 }
@@ -121,18 +122,24 @@ func (p *Page) view() (*view, error) {
 		Tiles:  p.tiles(), Summary: p.summary(), Flows: p.flows(), Counters: p.Report.Counters(),
 	}
 	v.Figures = p.figures("ellipse", "box", "box-flows")
+	v.Air, v.Medium = p.figures("air", "stations"), p.Report.Medium()
 	return v, nil
 }
 
-// figures are those of the names, in their order: the ones that need no script.
+// figures are those of the names that the report has, in their order: the ones
+// that need no script.
 func (p *Page) figures(names ...string) (ds []drawing) {
 	all := figure.All(p.Report, p.Series)
 	for i, name := range names {
-		f := all[slices.IndexFunc(all, func(f figure.Figure) bool { return f.Name == name })]
+		at := slices.IndexFunc(all, func(f figure.Figure) bool { return f.Name == name })
+		if at < 0 {
+			continue
+		}
+		f := all[at]
 		ds = append(ds, drawing{
 			Title: f.Title, Caption: f.Caption,
-			Wide:   template.HTML(f.Draw(svg.Page(fmt.Sprintf("w%d-", i)), wide).String()),
-			Narrow: template.HTML(f.Draw(svg.Page(fmt.Sprintf("n%d-", i)), narrow).String()),
+			Wide:   template.HTML(f.Draw(svg.Page(fmt.Sprintf("w-%s%d-", name, i)), wide).String()),
+			Narrow: template.HTML(f.Draw(svg.Page(fmt.Sprintf("n-%s%d-", name, i)), narrow).String()),
 		})
 	}
 	return ds
