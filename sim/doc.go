@@ -46,6 +46,9 @@
 //	  inject           sends a trace through a lab, accounts for every packet
 //	  bench            what queues in userspace cost, beside their peers
 //	  doctor           tries what a machine can do, says how to get the rest
+//	traces/interop     what happened as one stream of events, for other programs
+//	  pcap table parquet flent hdr mahimahi   the formats, and formats, the list
+//	  tools            holds exports against those programs
 //	cmd/cli            the command as a package; cmd/uq is main around it
 //
 // Imports point up this list only. Nothing under sim reaches the network, the
