@@ -7,7 +7,7 @@ FUZZTIME ?= 10s
 BENCHTIME ?= 1s
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test live scenarios race fuzz golden lint cross bench bench-live bench-peers bench-table bench-smoke corpus soak soak-live soak-record bench-wifi pgo oracle report-test interop clean
+.PHONY: help build demo test live scenarios race fuzz golden lint cross bench bench-live bench-peers bench-table bench-smoke corpus soak soak-live soak-record bench-wifi pgo oracle report-test interop install deb deb-test clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -88,6 +88,15 @@ oracle: ## hold codel, fq_codel, cobalt and pie against ns-3 (fetches Debian's l
 
 interop: ## hold exports against tshark, flent, pandas, DuckDB and HdrHistogram (root installs them)
 	@.ci/interop
+
+install: build ## install uq, manual pages, completions, systemd unit under DESTDIR and PREFIX (/usr/local)
+	@.packaging/install $(BIN)
+
+deb: ## build bin/uq_VERSION_ARCH.deb (needs dpkg-deb; VERSION, MAINTAINER)
+	@.packaging/build-deb
+
+deb-test: ## build the package twice, check it, install and remove it in a root of its own
+	@.ci/deb
 
 clean: ## remove what was built
 	rm -rf bin
