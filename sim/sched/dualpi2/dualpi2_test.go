@@ -248,32 +248,6 @@ func TestEdges(t *testing.T) {
 			}
 		}
 	})
-	t.Run("step", func(t *testing.T) {
-		r := newRig(t, "step_thresh 2ms")
-		r.add(0, 2, pkt.ECT1)
-		if got := r.pattern(2*ms, 1) + r.pattern(2*ms+1, 1); got != "Ll" || r.stepMarks != 1 {
-			t.Errorf("%s, %d marks: want a mark above 2ms only", got, r.stepMarks)
-		}
-	})
-	t.Run("min_qlen_step", func(t *testing.T) {
-		r := newRig(t, "step_thresh 1ms min_qlen_step 2")
-		r.add(0, 4, pkt.ECT1)
-		if got := r.pattern(5*ms, 4); got != "LLll" {
-			t.Errorf("%s: want the third and fourth marked, which found two", got)
-		}
-		r.pi.next, r.pi.prob = pkt.Never, 0
-		r.add(5*ms, 200, pkt.ECT1) // more than the queue of flags held
-		if got := r.pattern(6*ms+1, 201); got != "LL"+strings.Repeat("l", 198)+"-" {
-			t.Errorf("%s: want all marked but the first two", got)
-		}
-	})
-	t.Run("packets", func(t *testing.T) {
-		r := newRig(t, "step_thresh 2p")
-		r.add(0, 5, pkt.ECT1)
-		if got := r.pattern(0, 5); got != "llLLL" {
-			t.Errorf("%s: want a mark with more than two behind", got)
-		}
-	})
 	t.Run("two reasons", func(t *testing.T) {
 		r := newRig(t, "")
 		r.pi.next, r.pi.prob = pkt.Never, maxProb/2
@@ -311,6 +285,36 @@ func TestEdges(t *testing.T) {
 		r.add(0, 4, pkt.NotECT)
 		if len(r.Packets) != 2 || r.Reasons[0] != pkt.Overmemory || r.memory != 2*size || r.maxMemory != 2*size {
 			t.Errorf("%v, memory %d of %d", r.Reasons, r.memory, r.maxMemory)
+		}
+	})
+}
+
+// TestStep has where L is marked by delay, and by packets behind.
+func TestStep(t *testing.T) {
+	t.Run("step", func(t *testing.T) {
+		r := newRig(t, "step_thresh 2ms")
+		r.add(0, 2, pkt.ECT1)
+		if got := r.pattern(2*ms, 1) + r.pattern(2*ms+1, 1); got != "Ll" || r.stepMarks != 1 {
+			t.Errorf("%s, %d marks: want a mark above 2ms only", got, r.stepMarks)
+		}
+	})
+	t.Run("min_qlen_step", func(t *testing.T) {
+		r := newRig(t, "step_thresh 1ms min_qlen_step 2")
+		r.add(0, 4, pkt.ECT1)
+		if got := r.pattern(5*ms, 4); got != "LLll" {
+			t.Errorf("%s: want the third and fourth marked, which found two", got)
+		}
+		r.pi.next, r.pi.prob = pkt.Never, 0
+		r.add(5*ms, 200, pkt.ECT1) // more than the queue of flags held
+		if got := r.pattern(6*ms+1, 201); got != "LL"+strings.Repeat("l", 198)+"-" {
+			t.Errorf("%s: want all marked but the first two", got)
+		}
+	})
+	t.Run("packets", func(t *testing.T) {
+		r := newRig(t, "step_thresh 2p")
+		r.add(0, 5, pkt.ECT1)
+		if got := r.pattern(0, 5); got != "llLLL" {
+			t.Errorf("%s: want a mark with more than two behind", got)
 		}
 	})
 }
