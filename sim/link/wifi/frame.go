@@ -91,10 +91,11 @@ func (a *aggregate) empty() bool { return a.mpdus == 0 }
 
 // limits bound an aggregate.
 type limits struct {
-	mpdus int           // also the block ack window
-	bytes int           // the PSDU
-	time  time.Duration // the PPDU
-	amsdu int           // an A-MSDU's bytes; 0 is none
+	mpdus  int
+	window int           // the block ack's: MPDUs that may be unacknowledged
+	bytes  int           // the PSDU
+	time   time.Duration // the PPDU
+	amsdu  int           // an A-MSDU's bytes; 0 is none
 }
 
 // limitsOf are those of the PHY (802.11-2020 table 9-25 and §10.12; 802.11ax),
@@ -111,8 +112,9 @@ func limitsOf(p PHY, c *Config) limits {
 	case HE:
 		l, mpdu = limits{mpdus: 256, bytes: 6500631}, 11454
 	default: // no aggregation
-		return limits{mpdus: 1, bytes: 2304 + macHeader + fcs, time: pkt.Never.Sub(0)}
+		return limits{mpdus: 1, window: 1, bytes: 2304 + macHeader + fcs, time: pkt.Never.Sub(0)}
 	}
+	l.window = l.mpdus
 	l.mpdus, l.bytes, l.time = least(l.mpdus, c.MaxMPDUs), least(l.bytes, c.MaxBytes), most
 	if c.Longest > 0 {
 		l.time = min(most, c.Longest)

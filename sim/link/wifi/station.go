@@ -100,9 +100,9 @@ func (q *txq) number(u *unit, k int) {
 // Without aggregates there is none: what is sent again goes at once.
 func (q *txq) window() int {
 	if len(q.order) == 0 || q.plain() {
-		return q.limits.mpdus
+		return q.limits.window
 	}
-	return q.limits.mpdus - int(q.mpdus-q.order[0].mpdu)
+	return q.limits.window - int(q.mpdus-q.order[0].mpdu)
 }
 
 // settle notes that k MPDUs of u were received, or given up.
