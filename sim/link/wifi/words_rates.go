@@ -199,15 +199,18 @@ func (c *Cell) Peak() (bps uint64) {
 }
 
 // Holds implements link.Holder: the driver's queue, what each station's block
-// acknowledgement window has under way in all categories, and what stations hold
-// of one category that they send.
+// acknowledgement window has under way in all categories, what is kept while they
+// sleep, and what stations hold of one category that they send.
 func (c *Cell) Holds(int) uint64 {
 	n := uint64(c.conf.Driver)
 	for i := range c.txqs {
 		for ac := range c.txqs[i] {
 			l := &c.txqs[i][ac].limits
-			n += uint64(l.mpdus*max(l.amsdu/minPacket, 1) + 2)
+			n += uint64(l.window*max(l.amsdu/minPacket, 1) + 2)
 		}
+	}
+	if c.conf.BeaconInterval > 0 {
+		n += uint64(c.Stations()*pkt.NumACs*maxSaved + maxGroupSaved)
 	}
 	return n + uint64(c.Stations()*c.conf.UplinkLimit)
 }

@@ -102,8 +102,9 @@ func TestHolds(t *testing.T) {
 		"wifi sta 10.0.0.2 mcs7":                                 128 + 4*66 + 4*3 + 1000,
 		"wifi driver_queue 5 uplink_queue 7 sta 10.0.0.2 mcs7":   5 + 4*66 + 4*3 + 7,
 		"wifi g sta 10.0.0.2 54mbit sta 10.0.0.3 6mbit":          128 + 4*3 + 4*3 + 4*3 + 2000,
-		"wifi ampdu_frames 8 sta 10.0.0.2 mcs7 delay 1s":         128 + 4*10 + 4*3 + 1000 + 126953,
-		"wifi ampdu_frames 8 sta 10.0.0.2 mcs7 delay 1s limit 9": 128 + 4*10 + 4*3 + 1000 + 9,
+		"wifi ampdu_frames 8 sta 10.0.0.2 mcs7 delay 1s":         128 + 4*66 + 4*3 + 1000 + 126953,
+		"wifi ampdu_frames 8 sta 10.0.0.2 mcs7 delay 1s limit 9": 128 + 4*66 + 4*3 + 1000 + 9,
+		"wifi beacon 102.4ms sta 10.0.0.2 mcs7 sleep 1":          128 + 4*66 + 4*3 + 1000 + 4*64 + 128,
 	} {
 		if got := made(t, line).(link.Holder).Holds(64); got != want {
 			t.Errorf("%s holds %d packets, want %d", line, got, want)
