@@ -37,7 +37,7 @@ func TestBrowser(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		run  func(*testing.T, *browser)
-	}{{"charts", testCharts}, {"table", testTable}, {"zoom", testZoom}, {"pointer", testPointer}, {"view", testView}, {"data", testData}, {"screens", testScreens}} {
+	}{{"charts", testCharts}, {"table", testTable}, {"zoom", testZoom}, {"pointer", testPointer}, {"view", testView}, {"data", testData}, {"screens", testScreens}, {"print", testPrint}, {"tap", testTap}} {
 		t.Run(c.name, func(t *testing.T) { b.t = t; c.run(t, b); b.t = t })
 	}
 	b.t = t
@@ -235,6 +235,32 @@ func testScreens(t *testing.T, b *browser) {
 	}
 }
 
+// testPrint: on paper there are no buttons, and the table of flows is whole.
+func testPrint(t *testing.T, b *browser) {
+	b.call("Emulation.setEmulatedMedia", map[string]any{"media": "print"}, nil)
+	var got [2]bool
+	b.eval(`[getComputedStyle(document.getElementById('bar')).display === 'none', (e => e.scrollHeight <= e.clientHeight + 1)(document.querySelector('.tall'))]`, &got)
+	if !got[0] || !got[1] {
+		t.Errorf("on paper: no buttons %v, whole table %v", got[0], got[1])
+	}
+	b.shoot("print")
+	b.call("Emulation.setEmulatedMedia", map[string]any{"media": ""}, nil)
+}
+
+// testTap: a finger does what a pointer does.
+func testTap(t *testing.T, b *browser) {
+	b.screen(390, 844, true, false)
+	b.call("Emulation.setTouchEmulationEnabled", map[string]any{"enabled": true}, nil)
+	x, y, w := middle(b, "queue")
+	b.call("Input.synthesizeTapGesture", map[string]any{"x": x + w/2, "y": y}, nil)
+	var said string
+	b.eval(`new Promise(r => setTimeout(() => r((e => getComputedStyle(e).display === 'block' ? e.textContent : '')(document.querySelector('#queue .tip'))), 200))`, &said)
+	if !strings.Contains(said, "packets") {
+		t.Errorf("after a tap the queue's chart says %q", said)
+	}
+	b.call("Emulation.setTouchEmulationEnabled", map[string]any{"enabled": false}, nil)
+}
+
 // testInk checks that charts follow the screen's width.
 func testInk(t *testing.T, b *browser, name string) {
 	var sizes [][2]float64
@@ -243,6 +269,27 @@ func testInk(t *testing.T, b *browser, name string) {
 		if s[0] > s[1]+1 || s[0] < s[1]*0.9 {
 			t.Errorf("%s: chart %d is %v wide in a place of %v", name, i, s[0], s[1])
 		}
+	}
+}
+
+// TestBrowserFew opens pages of next to nothing, and of spans beyond reason, and
+// tries every button.
+func TestBrowserFew(t *testing.T) {
+	long := testPage(t, 40, 3, "pfifo")
+	long.Series[0].Start, long.Series[0].Width = 1<<61, 1<<51
+	for name, p := range map[string]*Page{"nothing": testPage(t, 0, 1, "pfifo", "fq_codel"), "one packet": testPage(t, 1, 1, "codel"), "no qdisc": testPage(t, 0, 1), "ages": long} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "few.html")
+			writePage(t, path, p)
+			b := startBrowser(t)
+			b.open(path)
+			b.eval(`(() => { for (const e of document.querySelectorAll('button:not([data-save])')) { e.click(); e.click(); } const v = document.getElementById('view'); for (const o of v.options) { v.value = o.value; v.dispatchEvent(new Event('change')); } })()`, nil)
+			var drawn string
+			if b.eval(`document.documentElement.dataset.drawn`, &drawn); drawn != "5" {
+				t.Errorf("%q charts", drawn)
+			}
+			b.quiet()
+		})
 	}
 }
 

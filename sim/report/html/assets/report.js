@@ -90,14 +90,26 @@ function follow(u, key) {
   $('reset').disabled = u.scales.x.min <= T0 && u.scales.x.max >= T0 + N * W;
 }
 
-// tip shows what a chart says beside the pointer.
+// touched is the chart that a finger was last on.
+let touched = null;
+addEventListener('touchstart', e => {
+  if (touched && !touched.over.contains(e.target)) { touched = null; document.querySelectorAll('.tip').forEach(t => { t.style.display = 'none'; }); }
+}, { passive: true });
+function touch(u, e) {
+  const t = e.touches[0], r = u.over.getBoundingClientRect();
+  touched = u;
+  u.setCursor({ left: t.clientX - r.left, top: t.clientY - r.top });
+}
+
+// tip shows what a chart says beside the pointer or the finger.
 function tip(words) {
   let box;
   return { hooks: {
-    init: u => { box = document.createElement('div'); box.className = 'tip'; u.over.appendChild(box); u.over.addEventListener('mouseleave', () => { box.style.display = 'none'; }); },
+    init: u => { box = document.createElement('div'); box.className = 'tip'; u.over.appendChild(box); u.over.addEventListener('mouseleave', () => { box.style.display = 'none'; });
+      for (const kind of ['touchstart', 'touchmove']) u.over.addEventListener(kind, e => touch(u, e), { passive: true }); },
     setCursor: u => {
       const at = u.cursor.left;
-      if (at == null || at < 0 || !u.over.matches(':hover')) { box.style.display = 'none'; return; }
+      if (at == null || at < 0 || touched !== u && !u.over.matches(':hover')) { box.style.display = 'none'; return; }
       const said = words(u, u.cursor.idx, u.posToVal(at, 'x'));
       if (!said) { box.style.display = 'none'; return; }
       box.replaceChildren(bold(said.head), ...said.rows.map(row));
@@ -296,7 +308,7 @@ function controls() {
   $('tail').addEventListener('click', () => { state.tail = !state.tail; $('tail').setAttribute('aria-pressed', String(state.tail)); draw(); });
   $('reset').disabled = true;
   $('reset').addEventListener('click', () => charts.filter(c => c.time).forEach(c => c.u.setScale('x', { min: T0, max: T0 + N * W })));
-  $('about-time').textContent = (matchMedia('(hover: none)').matches ? 'Tap a chart for its values.' : 'Drag over a chart to look closer; all follow. A double click shows the whole run again.') + ' Each point is ' + span(W) + ' of the run.';
+  $('about-time').textContent = (matchMedia('(hover: none)').matches ? 'Touch a chart for its values.' : 'Drag over a chart to look closer; all follow. A double click shows the whole run again.') + ' Each point is ' + span(W) + ' of the run.';
   $('bar').hidden = false;
   $('save').hidden = false;
 }
