@@ -35,6 +35,9 @@ programs. -o may be repeated; the trace is read once. The format is that before
 the colon, or the one whose ending the file has:
 
 ` + formatHelp() + `
+Tables have the names of uq trace cat --json. Their times are ns since the trace's
+time zero; what is absent is an empty field or null. In a pcapng a packet is on up
+to three interfaces, arrivals, departures and drops, with the same epb_packetid.
 uq sim --export writes what a simulation decided in the same formats.`,
 		Example: `  uq trace export t.zst -o t.pcapng -o t.csv
   uq trace export t.zst --format jsonl -o - | jq 'select(.verdict == "drop")'`,

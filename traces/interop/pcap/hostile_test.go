@@ -423,3 +423,33 @@ func FuzzImport(f *testing.F) {
 		}
 	})
 }
+
+// TestClassic holds pcap files of both orders and resolutions, and one cut where
+// a packet's data should begin.
+func TestClassic(t *testing.T) {
+	data := ipUDP("10.0.0.1", "10.0.0.2", 1400)
+	for _, order := range []binary.AppendByteOrder{binary.LittleEndian, binary.BigEndian} {
+		for magic, scale := range map[uint32]int64{0xa1b2c3d4: 1000, 0xa1b23c4d: 1} {
+			m := &maker{order: order}
+			b := append(m.u32(magic), m.u16(2, 4)...)
+			b = append(b, m.u32(0, 0, 65535, 101)...)
+			for i := range uint32(2) {
+				b = append(append(b, m.u32(1_700_000_000, 5+i, uint32(len(data)), 1400)...), data...)
+			}
+			im, err := pcap.Open(bytes.NewReader(b), pcap.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var c collected
+			if err := im.Copy(&c); err != nil || len(c.recs) != 2 {
+				t.Fatalf("%v, %#x: %d packets, %v", order, magic, len(c.recs), err)
+			}
+			if at := im.Header().Anchor.RealtimeNs; at != 1_700_000_000e9+5*scale || int64(c.recs[1].Time) != scale || c.recs[1].Len != 1400 {
+				t.Errorf("%v, %#x: begins at %d, %+v", order, magic, at, c.recs[1])
+			}
+			if _, _, err := tryImport(bytes.NewReader(b[:24+16+len(data)+16]), pcap.Options{}); !isDamage(err) {
+				t.Errorf("%v, %#x: cut behind a packet's head: %v", order, magic, err)
+			}
+		}
+	}
+}
