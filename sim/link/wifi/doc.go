@@ -29,6 +29,9 @@
 //   - EDCA counts at slot boundaries, DCF when slots have passed. A station that
 //     heard a collision waits for EIFS from the end of the frame that ends first.
 //     Boundaries of stations that count from different instants do not meet.
+//   - Whose turn it is to send is decided when the medium falls idle, or when there
+//     is something to send on an idle one. A packet that arrives during the
+//     contention that follows contends for the next exchange.
 //   - Everybody hears everybody: no hidden stations, no capture, no interference
 //     from elsewhere. A frame is lost in a collision, or with a probability that
 //     depends on the station and the mode, not on its length.

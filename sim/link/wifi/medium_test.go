@@ -157,6 +157,9 @@ func TestGoodput(t *testing.T) {
 		{"32 MPDUs, a tenth lost", func(c *Config) { c.MaxMPDUs = 32; c.Stations[0].Error = 1<<32/10 + 1 }, 130.70 * 0.9},
 		{"two in hardware, of 32", func(c *Config) { c.Hardware, c.MaxMPDUs = 2, 32 }, 130.70},
 		{"two in hardware, of 42 and what the window leaves, 22", func(c *Config) { c.Hardware = 2 }, 64 * 12000 / (3791.3 + 2080.5)},
+		{"42 packets in 21 A-MSDUs", func(c *Config) { c.AMSDU = 3839 }, 42 * 12000 / (43 + 67.5 + 3625.6 + 48)},
+		{"RTS", func(c *Config) { c.RTS = 1 }, 42 * 12000 / (3791.3 + 88)},
+		{"TXOP of two", func(c *Config) { c.MaxMPDUs = 16; c.EDCA[pkt.ACBE].TXOP = 3000 * us }, 32 * 12000 / (2*1570.1 - 43 - 67.5 + 16)},
 		{"1 MPDU, no aggregation", func(c *Config) { c.MaxMPDUs = 1 }, 12000 / (43 + 67.5 + 126.4 + 44)},
 	} {
 		conf := cell(ht(20, 15, 400))
@@ -167,6 +170,55 @@ func TestGoodput(t *testing.T) {
 		end := drive(m, s, s, 20*time.Second)
 		if got := mbps(s.got[0], 1500, end); math.Abs(got-c.want) > c.want/100 {
 			t.Errorf("%s: %.2f Mbit/s, want %.2f", c.name, got, c.want)
+		}
+	}
+}
+
+// TestLossyFrames checks the time that frames take which are lost with a
+// probability of one half and sent again up to 7 times: each attempt the
+// interframe space, half the window, the frame of 252 us, and the acknowledgement
+// of 44 us or the timeout of 45, behind which the interframe space begins.
+func TestLossyFrames(t *testing.T) {
+	conf := cell(ofdm(54))
+	conf.Stations[0].Error = 1 << 31
+	m := New(conf, link.Env{Seed: 1})
+	s := newSaturated(m, 1500)
+	end := drive(m, s, s, 60*time.Second)
+	took, reached, settled := 0.0, 1.0, 0.0
+	for k := range 8 {
+		took += reached * (43 + 9*float64(int(16)<<k-1)/2 + 252 + 0.5*44 + 0.5*45)
+		settled += reached / 2
+		reached /= 2
+	}
+	want := settled * 12000 / took
+	if got := mbps(s.got[0], 1500, end); math.Abs(got-want) > want/100 {
+		t.Errorf("%.2f Mbit/s, want %.2f", got, want)
+	}
+}
+
+// TestUplinkGoodput checks that a station's own aggregates take as long as those
+// for it.
+func TestUplinkGoodput(t *testing.T) {
+	conf := cell(ht(20, 15, 400))
+	conf.Stations[0].Uplink = &Uplink{AC: pkt.ACBE, Bytes: 1500}
+	m := New(conf, link.Env{Seed: 1})
+	end := drive(m, silent{}, nil, 20*time.Second)
+	if got, want := mbps(m.stats.Stations[0].UpPackets, 1500, end), 132.94; math.Abs(got-want) > want/100 {
+		t.Errorf("%.2f Mbit/s, want %.2f", got, want)
+	}
+}
+
+// TestWholeOrSplit checks that super-packets are carried as fast as their segments.
+func TestWholeOrSplit(t *testing.T) {
+	for _, mode := range []Mode{ht(20, 15, 400), ofdm(54)} {
+		conf := cell(mode)
+		conf.Hardware = 1
+		one, ten := New(conf, link.Env{Seed: 1}), New(conf, link.Env{Seed: 1})
+		split, whole := newSaturated(one, 1488), &supers{saturated: *newSaturated(ten, 40+10*1448), segs: 10}
+		drive(one, split, split, 10*time.Second)
+		drive(ten, whole, whole, 10*time.Second)
+		if a, b := float64(split.got[0]), 10*float64(whole.got[0]); math.Abs(a-b) > a/100 {
+			t.Errorf("%s: %.0f segments split, %.0f whole", mode.String(), a, b)
 		}
 	}
 }
