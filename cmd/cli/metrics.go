@@ -170,6 +170,9 @@ QDISC is a kind (fq_codel), numbered where it was run twice (pfifo#2), run(2) fo
 the second of all, or run(WORDS) as they were given. Several flows that a selector
 matches are one: counts are sums, quantiles those of all their packets.
 
+QDISC.digest == xxh64:0123456789abcdef holds all of a qdisc's decisions against
+those of another time.
+
 Compare with < <= == != >= >, compute with + - * / and brackets. Times want a
 unit; rates and sizes have tc's; 20% is 0.2.
 `

@@ -50,6 +50,8 @@ type assertOutcome struct {
 // digestOutcome is a digest with what was expected of it.
 type digestOutcome struct {
 	Key string `json:"key"`
+	// Qdisc is as the file has it.
+	Qdisc string `json:"qdisc,omitempty"`
 	// Want is empty where the file has none, Got where nothing has this key.
 	Want string `json:"want,omitempty"`
 	Got  string `json:"got,omitempty"`
@@ -158,12 +160,12 @@ func (c *testCase) simulate(ctx context.Context) error {
 			line = q.Line
 		}
 		if !c.run.NoDigests {
-			c.digests = append(c.digests, digestOutcome{key, want.Text, res.report.Runs[i].Digest, line, c.run.Digests != nil})
+			c.digests = append(c.digests, digestOutcome{key, q.Text, want.Text, res.report.Runs[i].Digest, line, c.run.Digests != nil})
 		}
 	}
 	if c.first {
 		for _, t := range c.run.Stale() {
-			c.digests = append(c.digests, digestOutcome{t.Text, c.run.Digests[t.Text].Text, "", t.Line, true})
+			c.digests = append(c.digests, digestOutcome{t.Text, "", c.run.Digests[t.Text].Text, "", t.Line, true})
 		}
 	}
 	return nil
@@ -210,7 +212,7 @@ func (c *testCase) failures() (fs []failure) {
 // name is the case to people.
 func (c *testCase) name() string { return c.run.CaseName(c.at) }
 
-// again is the command that repeats the case, with the assertions that failed.
+// again is the command that repeats the case, with what did not hold.
 func (c *testCase) again() string {
 	trace, dir := tracePath(c.file.dir(), c.at.Trace.Text), ""
 	if c.linkFile && c.file.dir() != "." {
@@ -238,6 +240,11 @@ func (c *testCase) again() string {
 	for _, a := range c.run.Assertions {
 		if slices.Contains(asserts, a.String()) {
 			args = append(args, "--assert", a.Expand(c.file.Flows))
+		}
+	}
+	for _, d := range c.digests {
+		if d.Want != "" && d.Got != "" && !d.ok() {
+			args = append(args, "--assert", fmt.Sprintf("run(%s).digest == %s", d.Qdisc, d.Want))
 		}
 	}
 	for i, a := range args {

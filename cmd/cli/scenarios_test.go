@@ -33,8 +33,8 @@ func sampleSuite(t *testing.T) *suite {
 	good := bad
 	good.OK = true
 	u.cases[0].asserts = []assertOutcome{{good, 5}}
-	u.cases[0].digests = []digestOutcome{{"fifo's", "xxh64:1", "xxh64:1", 4, true}}
-	u.cases[1].digests = []digestOutcome{{"fifo's", "xxh64:1", "xxh64:2", 4, true}}
+	u.cases[0].digests = []digestOutcome{{"fifo's", "fifo's", "xxh64:1", "xxh64:1", 4, true}}
+	u.cases[1].digests = []digestOutcome{{"fifo's", "fifo's", "xxh64:1", "xxh64:2", 4, true}}
 	u.cases[2].err = errors.New("open\ntrace ]]> <&>")
 	return u
 }
@@ -93,7 +93,7 @@ func TestGitHub(t *testing.T) {
 	})
 	var b bytes.Buffer
 	u.annotate(&b, gh)
-	want := `::error file=dir/a%2Cb%3Ac.toml,line=4,title=a <b> | "c" \x1b[1m %250A%3A%2C (y)::digest of fifo's: is xxh64:2, want xxh64:1%0Aagain: uq sim dir/y --qdisc 'fifo'\''s'
+	want := `::error file=dir/a%2Cb%3Ac.toml,line=4,title=a <b> | "c" \x1b[1m %250A%3A%2C (y)::digest of fifo's: is xxh64:2, want xxh64:1%0Aagain: uq sim dir/y --qdisc 'fifo'\''s' --assert 'run(fifo'\''s).digest == xxh64:1'
 ::error file=dir/a%2Cb%3Ac.toml,line=3,title=a <b> | "c" \x1b[1m %250A%3A%2C (z)::open%0Atrace ]]> <&>%0Aagain: uq sim dir/z --qdisc 'fifo'\''s'
 `
 	if d := cmp.Diff(want, b.String()); d != "" {

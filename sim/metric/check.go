@@ -36,6 +36,8 @@ type Result struct {
 	Margin   *float64 `json:"margin,omitempty"`
 	// MarginPercent is Margin as a share of Limit.
 	MarginPercent *float64 `json:"margin_percent,omitempty"`
+	// Digest is what was measured where digests are compared.
+	Digest string `json:"digest,omitempty"`
 	// Error says why nothing was compared.
 	Error string `json:"error,omitempty"`
 	// Invalid says that the assertion is at fault, not the run.
@@ -43,6 +45,7 @@ type Result struct {
 
 	op   string
 	unit Unit
+	want string // the other digest
 }
 
 // Check holds assertions against finished runs: a result for each, or for each
@@ -131,6 +134,10 @@ func Labels(lanes []Lane) []string {
 
 // compare computes the sides, with lane i for metrics that name no qdisc.
 func (a *Assertion) compare(lanes []Lane, labels []string, i int) (l, r float64, u Unit, err error) {
+	if a.digest != "" {
+		_, err := a.refs[0].lane(lanes, labels, i)
+		return 0, 0, Plain, err
+	}
 	vs := values{}
 	var missing error
 	for _, ref := range a.refs {
@@ -204,6 +211,12 @@ func (a *Assertion) check(lanes []Lane, labels []string, i int) Result {
 		res.Error, res.Invalid = err.Error(), invalid(err)
 		return res
 	}
+	if a.digest != "" {
+		at, _ := a.refs[0].lane(lanes, labels, i) // found before
+		res.Digest, res.want = lanes[at].Run.Digest, a.digest
+		res.OK = (res.Digest == res.want) == (a.op == "==")
+		return res
+	}
 	if _, ok := a.left.(literal); ok { // 20ms > sojourn_p99
 		l, r, res.op = r, l, mirror(a.op)
 	}
@@ -247,7 +260,12 @@ func holds(op string, l, r float64) (margin float64, ok bool) {
 
 // String is the measured value, the limit and the margin.
 func (r Result) String() string {
-	if r.Measured == nil {
+	switch {
+	case r.Digest != "" && !r.OK && r.op == "==":
+		return "is " + r.Digest + ", want " + r.want
+	case r.Digest != "":
+		return "is " + r.Digest
+	case r.Measured == nil:
 		return r.Error
 	}
 	s := fmt.Sprintf("is %s, limit %s", r.unit.Format(*r.Measured), r.unit.Format(*r.Limit))

@@ -14,6 +14,9 @@ type Assertion struct {
 	op          string
 	left, right node
 	refs        []*ref
+	// digest is what the digest of a run is compared with, if that is what is
+	// compared.
+	digest string
 }
 
 // String is the assertion as it was written.
@@ -69,6 +72,10 @@ func parse(s string) (*Assertion, error) {
 	if a.op = p.comparison(); a.op == "" {
 		return nil, p.wants("a comparison: <, <=, ==, !=, >= or >")
 	}
+	if r, ok := a.left.(*ref); ok && r.name == digestName && len(r.scopes) == 0 {
+		a.refs = p.refs
+		return a, p.digest(a)
+	}
 	if a.right, err = p.sum(); err != nil {
 		return nil, err
 	}
@@ -79,6 +86,23 @@ func parse(s string) (*Assertion, error) {
 		return nil, fmt.Errorf("names no metric, so it says nothing about a run: write, for example, sojourn_p99 < 20ms")
 	}
 	return a, nil
+}
+
+// digestName is the one metric that is no number.
+const digestName = "digest"
+
+// digest reads the rest of [QDISC.]digest == xxh64:....
+func (p *parser) digest(a *Assertion) error {
+	if a.op != "==" && a.op != "!=" {
+		return fmt.Errorf("compares a digest with %s: write == or !=", a.op)
+	}
+	p.space()
+	a.digest = p.s[p.at:]
+	hex, ok := strings.CutPrefix(a.digest, "xxh64:")
+	if !ok || len(hex) != 16 || strings.Trim(hex, "0123456789abcdef") != "" {
+		return p.wants("a digest such as xxh64:3866878217171540")
+	}
+	return nil
 }
 
 type parser struct {

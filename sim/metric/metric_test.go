@@ -123,6 +123,9 @@ func TestCheck(t *testing.T) {
 		{"qlen == 0", "ok is 0, limit 0"},
 		{"backlog == 0", "ok is 0b, limit 0b"},
 		{"flow_count == 3", "ok is 3, limit 3"},
+		{"pfifo.digest == xxh64:0123456789abcdef", "FAIL is xxh64:07abeb3c2c4579b3, want xxh64:0123456789abcdef"},
+		{"digest != xxh64:0123456789abcdef", "ok is xxh64:07abeb3c2c4579b3"},
+		{"red.digest != xxh64:0123456789abcdef", `INVALID no qdisc "red" was run: there are pfifo`},
 		{"jain >= 1", "FAIL is 0.484237, limit 1: 0.515763 (51.6%) too little"},
 		{"duration > 300ms", "ok is 384ms, limit 300ms: 84ms (28%) to spare"},
 		{"flow(udp).arrived == 30", "ok is 30, limit 30"},
@@ -171,10 +174,10 @@ func state(r Result) string {
 	switch {
 	case r.Invalid:
 		return "INVALID"
-	case r.Measured == nil:
-		return "NONE"
 	case r.OK:
 		return "ok"
+	case r.Measured == nil && r.Digest == "":
+		return "NONE"
 	}
 	return "FAIL"
 }
@@ -291,6 +294,7 @@ func TestValidate(t *testing.T) {
 		"loss < 1%":                    "",
 		"sojourn_p99 < 20":             `"sojourn_p99 < 20": time "20" has no unit: tc would read it as 20us; write 20us or 20ms`,
 		"codel.drops == 0":             `"codel.drops == 0": no qdisc "codel" was run: did you mean fq_codel?`,
+		"class(1:45).deficit >= 0":     "",
 		"drops == 0 == 0":              `"drops == 0 == 0": wants the end, or one of + - * / at "== 0"`,
 	} {
 		a, err := Parse(s)
@@ -305,19 +309,22 @@ func TestValidate(t *testing.T) {
 
 func TestParseErrors(t *testing.T) {
 	for s, want := range map[string]string{
-		"":                        "ends where it wants a metric or a number",
-		"drops":                   "ends where it wants a comparison: <, <=, ==, !=, >= or >",
-		"drops = 0":               `wants a comparison: <, <=, ==, !=, >= or > at "= 0"`,
-		"drops <":                 "ends where it wants a metric or a number",
-		"1 < 2":                   "names no metric, so it says nothing about a run: write, for example, sojourn_p99 < 20ms",
-		"flow(udp) < 2":           "flow(udp) names no metric: write one behind it, for example flow(udp).drops",
-		"flow(udp.drops < 2":      `flow( has no ")"`,
-		"flow().drops < 2":        "flow() is empty",
-		"fq_codel..drops < 2":     `wants a name at ".drops < 2"`,
-		"(drops < 2":              `wants ")" at "< 2"`,
-		"drops < 2 2":             `wants the end, or one of + - * / at "2"`,
-		"drops < -1":              `wants a metric or a number at "-1"`,
-		strings.Repeat("(", 2000): "longer than 1024 characters",
+		"":                                 "ends where it wants a metric or a number",
+		"drops":                            "ends where it wants a comparison: <, <=, ==, !=, >= or >",
+		"drops = 0":                        `wants a comparison: <, <=, ==, !=, >= or > at "= 0"`,
+		"drops <":                          "ends where it wants a metric or a number",
+		"1 < 2":                            "names no metric, so it says nothing about a run: write, for example, sojourn_p99 < 20ms",
+		"flow(udp) < 2":                    "flow(udp) names no metric: write one behind it, for example flow(udp).drops",
+		"flow(udp.drops < 2":               `flow( has no ")"`,
+		"flow().drops < 2":                 "flow() is empty",
+		"fq_codel..drops < 2":              `wants a name at ".drops < 2"`,
+		"digest < xxh64:0123456789abcdef":  "compares a digest with <: write == or !=",
+		"digest == xxh64:0123456789ABCDEF": `wants a digest such as xxh64:3866878217171540 at "xxh64:0123456789ABCDEF"`,
+		"digest ==":                        "ends where it wants a digest such as xxh64:3866878217171540",
+		"(drops < 2":                       `wants ")" at "< 2"`,
+		"drops < 2 2":                      `wants the end, or one of + - * / at "2"`,
+		"drops < -1":                       `wants a metric or a number at "-1"`,
+		strings.Repeat("(", 2000):          "longer than 1024 characters",
 	} {
 		_, err := Parse(s)
 		if err == nil || !strings.HasSuffix(err.Error(), ": "+want) {
@@ -491,7 +498,7 @@ func TestJSON(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	for _, s := range []string{
 		"fq_codel.sojourn_p99 < 20ms", "flow(udp:5201).drops == 0", "run(1).tin(Voice).drops/2 != 3*(drops+1)",
-		"class(1:2).flow([fd00::1]:80).x >= 10%", "((((drops))))<1", "a#1.b < .5", "0/0 < drops",
+		"class(1:2).flow([fd00::1]:80).x >= 10%", "((((drops))))<1", "a#1.b < .5", "0/0 < drops", "cake.digest != xxh64:0123456789abcdef",
 	} {
 		f.Add(s)
 	}
@@ -506,7 +513,7 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("%q expands to %q", a, got)
 		}
 		for _, r := range Check([]*Assertion{a}, lanes) {
-			if (r.Measured == nil) == (r.Error == "") {
+			if (r.Measured == nil && r.Digest == "") == (r.Error == "") {
 				t.Errorf("%q: %+v", s, r)
 			}
 			if _, err := json.Marshal(r); err != nil {

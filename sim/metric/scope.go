@@ -212,8 +212,9 @@ func classPlace(p *place, arg string) (*place, error) {
 		}
 		ids = append(ids, c.ID)
 	}
+	// drr's come with the traffic.
 	if ids == nil {
-		return nil, fmt.Errorf("%s has no qdiscs inside", p.path)
+		return nil, &absent{p.path + " has no qdiscs inside"}
 	}
-	return nil, fmt.Errorf("%s has no class %q: there are %s", p.path, arg, list(ids))
+	return nil, &absent{fmt.Sprintf("%s has no class %q: there are %s", p.path, arg, list(ids))}
 }
