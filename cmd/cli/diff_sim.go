@@ -129,7 +129,6 @@ type recordedRun struct {
 	block traces.Block
 	n     uint64
 	last  pkt.Time
-	err   error
 }
 
 func newRecordedRun(r io.Reader, in io.Closer, name string, salvage bool, d *diff.Differ, side int) (*recordedRun, error) {

@@ -167,8 +167,11 @@ func TestBadInput(t *testing.T) {
 	if err := d.Decide(1, 0, delivered(1)); err == nil {
 		t.Error("decided in a run in which it did not arrive")
 	}
-	if err := d.Arrive(0, maxAhead, Packet{}); err == nil {
+	if err := d.Arrive(0, maxGap+2, Packet{}); err == nil {
 		t.Error("arrived too far ahead")
+	}
+	if err := d.Arrive(0, maxGap, Packet{}); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -120,14 +120,14 @@ func (d *Differ) at(id uint64) *pair {
 	return &d.window[d.head+int(id-d.base)]
 }
 
-// maxAhead bounds how far a packet's number may be ahead of the oldest that is
-// undecided, so that a wrong one does not take all memory.
-const maxAhead = 1 << 26
+// maxGap bounds how far a packet's number may be ahead of all before, so that a
+// wrong one does not take all memory.
+const maxGap = 1 << 16
 
 // Arrive tells that packet id arrived in run side, 0 or 1.
 func (d *Differ) Arrive(side int, id uint64, p Packet) error {
-	if id >= d.base+maxAhead {
-		return fmt.Errorf("packet %d arrives while packet %d is undecided: %d packets between them are too many to keep", id, d.base, maxAhead)
+	if newest := d.base + uint64(len(d.window)-d.head); id > newest && id-newest > maxGap {
+		return fmt.Errorf("packet %d arrives, of those before it none from %d on: numbers run from 0", id, newest)
 	}
 	w := d.at(id)
 	if w == nil || w.here[side] {
