@@ -33,7 +33,7 @@ type simOptions struct {
 const jsonFlows = 256
 
 func newSimCmd(s *streams) *cobra.Command {
-	o := simOptions{simulation: simulation{setting: "--"}}
+	o := simOptions{simulation: simulation{setting: "--", air: &airing{}}}
 	cmd := &cobra.Command{
 		Use:   "sim [trace.zst|-]",
 		Short: "Run a trace through schedulers in virtual time",
@@ -85,6 +85,7 @@ trace's header states is used.
 	o.export.flag(f)
 	f.BoolVar(&o.events, "events", false, "print every decision on standard output, the report on standard error")
 	o.drawn.flags(f)
+	o.air.flags(f)
 	return cmd
 }
 
@@ -104,6 +105,9 @@ func runSim(ctx context.Context, s *streams, o simOptions) error {
 	}
 	o.watch = append(o.watch, o.asserts.watch)
 	if err := o.drawn.check(o.json || o.events); err != nil {
+		return err
+	}
+	if err := o.air.check(); err != nil {
 		return err
 	}
 	if o.drawn.wanted() {
@@ -129,6 +133,9 @@ func runSim(ctx context.Context, s *streams, o simOptions) error {
 		return fmt.Errorf("write report: %w", err)
 	}
 	annotate(s.err, onGitHub(os.Getenv), checked)
+	if err := o.air.write(res.report); err != nil {
+		return err
+	}
 	if err := o.drawn.write(ctx, s, &o.simulation, res); err != nil {
 		return err
 	}

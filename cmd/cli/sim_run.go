@@ -33,6 +33,8 @@ type simulation struct {
 	// watch makes what else follows the decisions of a qdisc, the lane-th; it
 	// may answer nil.
 	watch []func(lane int, qdisc string) egress.Sink
+	// air, if not nil, draws the medium of an access point.
+	air *airing
 	// quiet shows no progress.
 	quiet bool
 
@@ -173,6 +175,7 @@ func (c *simulation) simulate(ctx context.Context, s *streams, in *input, tr *op
 		runs[i].SplitGSO = l.Split || c.gso == gsoSplit
 		res.ports = append(res.ports, l.Port)
 	}
+	c.air.hand(runs)
 	res.report, err = c.report(s.ports, res, runs)
 	return res, err
 }
@@ -192,6 +195,9 @@ func (c *simulation) lanes(ports egress.Maker, h traces.Header) (lanes []sim.Lan
 			return nil, nil, err
 		}
 		collector.WatchCell(port.Link())
+		if err := c.air.watch(port); err != nil {
+			return nil, nil, err
+		}
 		l := sim.Lane{Port: port, Pool: pool, Split: c.gso == gsoQdisc && splits(port.Scheduler())}
 		if h.Capture != nil {
 			l.MTU = uint32(min(max(h.Capture.SegmentMTU, 0), math.MaxUint16))

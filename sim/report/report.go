@@ -90,6 +90,8 @@ type Run struct {
 
 	// WiFi is the medium's part, of a link that is an access point's.
 	WiFi *WiFi `json:"wifi,omitempty"`
+	// Air is the medium's log, if one was kept.
+	Air *AirLog `json:"-"`
 
 	tins [][]tc.Field
 }

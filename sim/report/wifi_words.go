@@ -19,7 +19,11 @@ func (r *Report) wifi(b *strings.Builder) {
 	order := r.Runs[0].WiFi.busiest()
 	for _, i := range order[:min(len(order), wifiStations)] {
 		s := &r.Runs[0].WiFi.Stations[i]
-		fmt.Fprintf(b, "\nstation %s, %s\n", s.Address, s.Mode)
+		who := "station " + s.Address
+		if i == len(r.Runs[0].WiFi.Stations)-1 {
+			who = "multicast and broadcast"
+		}
+		fmt.Fprintf(b, "\n%s, %s\n", who, s.Mode)
 		r.station(b, i)
 	}
 	if n := len(order) - wifiStations; n > 0 {

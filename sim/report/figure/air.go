@@ -11,10 +11,14 @@ func (s *set) air() []Figure {
 	if len(s.r.Runs) == 0 || s.r.Runs[0].WiFi == nil {
 		return nil
 	}
-	return []Figure{
+	var timeline []Figure
+	if s.r.Runs[0].Air != nil {
+		timeline = append(timeline, Figure{"timeline", "Who held the medium", "PPDUs as boxes, with a line between the frames of an aggregate, in the row of their station; what is for all, or nobody's, in the last.", s.r.Timeline})
+	}
+	return append(timeline, []Figure{
 		{"air", "Use of the air", "What the medium's time went to, for the whole run.", s.medium},
 		{"stations", "Airtime by station", "Each station's share of the airtime that frames took, both directions, failed frames included.", s.stations},
-	}
+	}...)
 }
 
 // part is a piece of a stacked bar, a share of 1.

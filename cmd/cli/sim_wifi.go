@@ -1,0 +1,83 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/uqtool/uq/sim/egress"
+	"github.com/uqtool/uq/sim/pkt"
+	"github.com/uqtool/uq/sim/report"
+	"github.com/uqtool/uq/sim/report/figure"
+	"github.com/uqtool/uq/sim/report/svg"
+	"github.com/uqtool/uq/sim/tc"
+)
+
+// airing is a picture of an access point's medium: who held it, and when.
+type airing struct {
+	file, window string
+
+	from, to pkt.Time
+	logs     []*report.AirLog
+}
+
+func (a *airing) flags(f *pflag.FlagSet) {
+	f.StringVar(&a.file, "timeline", "", "with a wifi link: draw who held the medium, into this SVG file; --svg and --html have it, too")
+	f.StringVar(&a.window, "timeline-window", "1s..1.05s", "the time that --timeline draws, FROM..TO since the trace's time zero")
+}
+
+// check reads the window.
+func (a *airing) check() error {
+	if a.file == "" {
+		return nil
+	}
+	from, to, ok := strings.Cut(a.window, "..")
+	start, err := tc.ParseTime(from)
+	end, err2 := tc.ParseTime(to)
+	if !ok || err != nil || err2 != nil || end <= start {
+		return usageErrorf("--timeline-window %q: want FROM..TO, for example 1s..1.05s", a.window)
+	}
+	if end-start > time.Minute {
+		return usageErrorf("--timeline-window %q: want at most a minute: a picture of more shows nothing", a.window)
+	}
+	a.from, a.to = pkt.Time(start), pkt.Time(end)
+	return checkPlace("--timeline", a.file, true)
+}
+
+// watch logs the medium of one more port.
+func (a *airing) watch(port *egress.Port) error {
+	if a == nil || a.file == "" {
+		return nil
+	}
+	l := report.NewAirLog(port.Link(), a.from, a.to)
+	if l == nil {
+		return usageErrorf("--timeline: the link is no access point's: say one with --link \"wifi ...\"")
+	}
+	a.logs = append(a.logs, l)
+	return nil
+}
+
+// hand gives the runs their logs.
+func (a *airing) hand(runs []*report.Run) {
+	if a == nil {
+		return
+	}
+	for i, l := range a.logs {
+		runs[i].Air = l
+	}
+}
+
+// write draws.
+func (a *airing) write(r *report.Report) error {
+	if a.file == "" {
+		return nil
+	}
+	d := r.Timeline(svg.Paper, figure.PaperWidth)
+	if err := os.WriteFile(a.file, []byte(d.String()), 0o666); err != nil {
+		return fmt.Errorf("write the timeline: %w", err)
+	}
+	return nil
+}
