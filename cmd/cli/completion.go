@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"io"
 	"slices"
 	"strings"
 
@@ -177,4 +178,39 @@ func prefixed(before string, words []string) []string {
 		words[i] = before + words[i]
 	}
 	return words
+}
+
+// bashQuoted completes in bash what stands in an open quote, as the words of
+// --qdisc do, which the script that cobra makes does not.
+const bashQuoted = `
+__uq_quoted() {
+    local cur=${COMP_WORDS[COMP_CWORD]} words line
+    if [[ $cur != [\"\']* ]]; then
+        __start_uq "$@"
+        return
+    fi
+    COMPREPLY=()
+    eval "words=(${COMP_WORDS[*]:1:COMP_CWORD-1})" 2>/dev/null || return
+    while IFS= read -r line; do
+        line=${line%%$'\t'*}
+        [[ $line == "${cur:1}"* ]] && COMPREPLY+=("$line")
+    done < <("${COMP_WORDS[0]}" __complete "${words[@]}" "${cur:1}" 2>/dev/null)
+}
+complete -o nospace -F __uq_quoted uq
+`
+
+// quoted makes "completion bash" print bashQuoted, too.
+func quoted(root *cobra.Command) {
+	bash, _, err := root.Find([]string{"completion", "bash"})
+	if err != nil || bash.RunE == nil {
+		return
+	}
+	script := bash.RunE
+	bash.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := script(cmd, args); err != nil {
+			return err
+		}
+		_, err := io.WriteString(cmd.OutOrStdout(), bashQuoted)
+		return err
+	}
 }

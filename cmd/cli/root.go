@@ -148,6 +148,7 @@ traces and runs packet schedulers on them in deterministic virtual time.`,
 	cmd.InitDefaultHelpCmd()
 	cmd.InitDefaultCompletionCmd()
 	complete(s, cmd)
+	quoted(cmd)
 	onlyCommands(cmd)
 	for _, c := range cmd.Commands() {
 		switch c.Name() {
