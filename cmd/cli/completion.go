@@ -48,7 +48,7 @@ func complete(s *streams, cmd *cobra.Command) {
 	for name, words := range lines {
 		if cmd.Flags().Lookup(name) != nil {
 			_ = cmd.RegisterFlagCompletionFunc(name, func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
-				return words(typed), cobra.ShellCompDirectiveNoFileComp
+				return words(unquoted(typed)), cobra.ShellCompDirectiveNoFileComp
 			})
 		}
 	}
@@ -60,6 +60,14 @@ func complete(s *streams, cmd *cobra.Command) {
 	for _, c := range cmd.Commands() {
 		complete(s, c)
 	}
+}
+
+// unquoted is what fish hands on of a word with blanks, less its quoting.
+func unquoted(typed string) string {
+	if typed != "" && (typed[0] == '"' || typed[0] == '\'') {
+		return typed[1:]
+	}
+	return strings.ReplaceAll(typed, `\ `, " ")
 }
 
 // completeQdisc completes the last word of a scheduler's line, in the innermost
