@@ -10,6 +10,7 @@ import (
 
 	"github.com/uqtool/uq/sim/egress"
 	"github.com/uqtool/uq/sim/pkt"
+	"github.com/uqtool/uq/sim/random"
 )
 
 // tape feeds a Series and keeps every event, to compute with less haste what it
@@ -103,11 +104,46 @@ func TestSums(t *testing.T) {
 			case 1:
 				r.event(now, egress.Drop, p, pkt.Overlimit)
 				waiting = waiting[:len(waiting)-1]
+			case 2:
+				r.event(now, egress.Dequeue, waiting[0], pkt.NoReason)
+				r.event(now, egress.Drop, waiting[0], pkt.LinkLoss)
+				waiting = waiting[1:]
 			}
 		}
-		check(t, r, int64(len(waiting)))
+		d := Align([]*Series{r.s})[0]
+		checkSums(t, r, d)
+		checkBins(t, r, d)
 	})
 }
+
+// TestDense has a long run with something in every bin, so that full bins are
+// made into one, and quiet times between.
+func TestDense(t *testing.T) {
+	r, stream := newTape(), random.Stream(1, "dense")
+	var waiting []*pkt.Packet
+	now := pkt.Time(0)
+	for i := range 20_000 {
+		now += pkt.Time(stream.Uint64() % 60_000)
+		if i%1000 == 0 {
+			now += 20 * ms
+		}
+		waiting = append(waiting, r.arrive(now, testFlow(int(stream.Uint64()%5)), uint32(100+stream.Uint64()%1000)))
+		for n := stream.Uint64() % 3; n > 0 && len(waiting) > 0; n-- {
+			now += pkt.Time(stream.Uint64() % 60_000)
+			r.serve(now, waiting[0])
+			waiting = waiting[1:]
+		}
+	}
+	d := Align([]*Series{r.s})[0]
+	checkSums(t, r, d)
+	checkBins(t, r, d)
+	if d.Width < 8*FirstWidth {
+		t.Errorf("bins are %v wide", d.Width)
+	}
+}
+
+// fataler is a test of either kind.
+type fataler interface{ Fatalf(string, ...any) }
 
 // totals are the sums of a line.
 type totals struct {
@@ -125,48 +161,85 @@ func (n *totals) add(l Line) {
 	}
 }
 
-func check(t *rapid.T, r *tape, queued int64) {
-	var want, all, parts totals
-	deepest, depth := int64(0), int64(0)
+func checkSums(t fataler, r *tape, d *Data) {
+	var want, all, parts, sum totals
 	for _, e := range r.events {
 		switch e.Kind {
-		case egress.Enqueue:
-			depth++
-			continue
 		case egress.Dequeue:
-			deepest = max(deepest, depth)
-			depth--
 			want.Count++
 			want.Max = max(want.Max, int64(e.Time-e.Packet.Arrival))
 		case egress.Deliver:
 			want.Bytes += uint64(e.Packet.Len)
 		case egress.Drop:
-			depth--
 			want.Drops++
 		case egress.Mark:
 			want.Marks++
 		}
-		deepest = max(deepest, depth)
 	}
-	deepest = max(deepest, depth)
-	d := Align([]*Series{r.s})[0]
 	all.add(d.Total)
 	for _, f := range append(slices.Clone(d.Flows), d.Others) {
 		parts.add(f.Line)
 	}
-	if all != want || parts != want {
-		t.Fatalf("events sum to %+v, the total to %+v, the flows to %+v", want, all, parts)
+	sum.add(Sum(append(slices.Clone(d.Flows), d.Others)))
+	if all != want || parts != want || sum != want {
+		t.Fatalf("events sum to %+v, the total to %+v, the flows to %+v, %+v", want, all, parts, sum)
 	}
-	if got := slices.Max(d.QueueMax); got != deepest || depth != queued {
-		t.Fatalf("the queue was at most %d deep, want %d", got, deepest)
+}
+
+// plain is a bin worked out the plain way.
+type plain struct {
+	Count                          uint64
+	Min, Max, Mean                 int64
+	Arrived                        uint64
+	QueueMin, QueueMax, QueueBytes int64
+}
+
+// checkBins works every bin out again, from the events in its time.
+func checkBins(t fataler, r *tape, d *Data) {
+	never := map[*pkt.Packet]bool{} // in the backlog
+	for _, e := range r.events {
+		if e.Kind == egress.Drop && e.Reason == pkt.Overlimit {
+			never[e.Packet] = true
+		}
 	}
-	if n := len(d.Arrived); n > Bins || n*int(d.Width) < int(r.events[len(r.events)-1].Time-d.Start) {
-		t.Fatalf("%d bins of %v for events until %v", n, d.Width, r.events[len(r.events)-1].Time)
-	}
-	for i := range d.Min {
-		if d.Total.Count[i] > 0 && (d.Min[i] > d.P50[i] || d.P50[i] > d.P99[i] || d.P99[i] > d.Total.Max[i]) {
+	var depth, bytes int64
+	next := 0
+	for i := range d.Arrived {
+		w := plain{Min: None, Max: None, Mean: None, QueueMin: depth, QueueMax: depth, QueueBytes: bytes}
+		sum := int64(0)
+		for ; next < len(r.events) && int((r.events[next].Time-d.Start)/d.Width) == i; next++ {
+			e := r.events[next]
+			n := int64(e.Packet.Len)
+			if e.Kind == egress.Enqueue {
+				w.Arrived += uint64(n)
+			}
+			switch {
+			case never[e.Packet]:
+			case e.Kind == egress.Enqueue:
+				depth, bytes = depth+1, bytes+n
+			case e.Kind == egress.Dequeue:
+				depth, bytes = depth-1, bytes-n
+				span := int64(e.Time - e.Packet.Arrival)
+				if w.Count == 0 || span < w.Min {
+					w.Min = span
+				}
+				w.Max, sum, w.Count = max(w.Max, span), sum+span, w.Count+1
+			}
+			w.QueueMin, w.QueueMax, w.QueueBytes = min(w.QueueMin, depth), max(w.QueueMax, depth), max(w.QueueBytes, bytes)
+		}
+		if w.Count > 0 {
+			w.Mean = sum / int64(w.Count)
+		}
+		got := plain{d.Total.Count[i], d.Min[i], d.Total.Max[i], d.Total.Mean[i], d.Arrived[i], d.QueueMin[i], d.QueueMax[i], d.QueueBytes[i]}
+		if got != w {
+			t.Fatalf("bin %d of %d, %d ns wide: %+v, want %+v", i, len(d.Arrived), d.Width, got, w)
+		}
+		if w.Count > 0 && (d.Min[i] > d.P50[i] || d.P50[i] > d.P99[i] || d.P99[i] > d.Total.Max[i]) {
 			t.Fatalf("bin %d: min %d p50 %d p99 %d max %d", i, d.Min[i], d.P50[i], d.P99[i], d.Total.Max[i])
 		}
+	}
+	if next != len(r.events) || len(d.Arrived) > Bins {
+		t.Fatalf("%d of %d events are in %d bins", next, len(r.events), len(d.Arrived))
 	}
 }
 
@@ -207,10 +280,12 @@ func place(s *Series, f *pkt.Flow) (*slot, bool) {
 // TestAlign brings a short and a long run to one axis.
 func TestAlign(t *testing.T) {
 	short, long := newTape(), newTape()
-	short.serve(ms, short.arrive(0, testFlow(0), 100))
+	for _, at := range []pkt.Time{0, 3 * ms, 50 * ms} {
+		short.serve(at, short.arrive(at, testFlow(0), 100))
+	}
 	for i := range 5000 {
 		at := pkt.Time(i) * ms
-		long.serve(at, long.arrive(at, testFlow(0), 100))
+		long.serve(at+pkt.Time(i), long.arrive(at, testFlow(0), 100))
 	}
 	d := Align([]*Series{short.s, long.s})
 	if d[0].Width != d[1].Width || len(d[0].Arrived) != len(d[1].Arrived) || d[1].Width != 64*FirstWidth {
@@ -218,6 +293,19 @@ func TestAlign(t *testing.T) {
 	}
 	if n := len(d[1].Arrived); n <= Bins/2 {
 		t.Errorf("only %d bins", n)
+	}
+	if n := d[0].Total.Count; n[0] != 2 || n[7] != 1 {
+		t.Errorf("the short run's packets are in bins %v ...", n[:9])
+	}
+	if again := Align([]*Series{short.s, long.s}); cmp.Diff(d[0].Total, again[0].Total)+cmp.Diff(d[1].QueueMax, again[1].QueueMax) != "" {
+		t.Error("aligned again they are others")
+	}
+	if got := Sum(d[1].Flows); cmp.Diff(got, d[1].Total) != "" {
+		t.Errorf("the sum of one flow is not the total: %s", cmp.Diff(d[1].Total, got))
+	}
+	short.serve(50*ms+50_000, short.arrive(50*ms+50_000, testFlow(0), 100))
+	if n := Align([]*Series{short.s})[0].Total.Count; n[7] != 2 {
+		t.Errorf("a packet that came later is in bins %v", n)
 	}
 	if Align(nil) != nil {
 		t.Error("nothing became something")
