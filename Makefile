@@ -36,7 +36,7 @@ fuzz: ## fuzz every fuzz target for FUZZTIME each (10s)
 	@.ci/fuzz $(FUZZTIME)
 
 golden: ## write golden files anew: look at the diff before you commit it
-	$(GO) test ./sim/sched/builtin ./sim/sched/mac80211 ./sim/egress ./replay/doctor -rewrite
+	$(GO) test ./sim/sched/builtin ./sim/sched/mac80211 ./sim/egress ./replay/doctor ./traces/interop -rewrite
 	$(GO) test ./traces ./cmd/cli ./replay/bench ./sim/report/svg ./sim/report/figure ./sim/report/html ./sim/report/plot -update
 
 lint: ## gofmt, go vet, staticcheck, the purity test
