@@ -51,14 +51,14 @@ func Impairments() Kinds {
 	}
 }
 
-// maxWords bounds a link's words, in bytes.
-const maxWords = 16 << 10
+// MaxWords bounds a link's words, in bytes.
+const MaxWords = 16 << 10
 
 // New makes the link that a line describes. A line that begins with no link's
 // name is a wire's: "delay 10ms rate 20mbit".
 func (k Kinds) New(line string, env Env) (Link, error) {
-	if len(line) > maxWords {
-		return nil, fmt.Errorf("link of %d bytes: want at most %d", len(line), maxWords)
+	if len(line) > MaxWords {
+		return nil, fmt.Errorf("link of %d bytes: want at most %d", len(line), MaxWords)
 	}
 	first := ""
 	if words := strings.Fields(line); len(words) > 0 {

@@ -248,6 +248,14 @@ type Help struct {
 // Error is the whole of it.
 func (h *Help) Error() string { return h.Usage + "\n" + strings.TrimRight(h.Options, "\n") }
 
+// Names are the words.
+func (o Options) Names() (names []string) {
+	for i := range o {
+		names = append(names, o[i].name)
+	}
+	return names
+}
+
 // Knows says whether w is one of the words.
 func (o Options) Knows(w string) bool {
 	opt, _ := o.find(w)
@@ -267,12 +275,8 @@ func (o Options) find(w string) (opt *Option, no bool) {
 }
 
 func (o Options) unknown(kind, w string) error {
-	var names []string
-	for _, opt := range o {
-		names = append(names, opt.name)
-	}
 	hint := ""
-	if n := Nearest(w, names); n != "" {
+	if n := Nearest(w, o.Names()); n != "" {
 		hint = fmt.Sprintf(" Did you mean %q?", n)
 	}
 	return fmt.Errorf("%s: What is %q?%s %s", kind, w, hint, o.Usage(kind))

@@ -14,6 +14,7 @@ import (
 type Cell struct {
 	*Medium
 	words scenario
+	file  string // what a file said, in words; "" if there was none
 }
 
 // scenario is what the words say.
@@ -52,7 +53,11 @@ func newScenario() scenario { return scenario{conf: DefaultConfig()} }
 // address is that station's, and what of netem stands at the end happens behind
 // the medium.
 func fromWords(line string, env link.Env) (link.Link, error) {
-	words := strings.Fields(line)[1:]
+	given := strings.Fields(line)[1:]
+	words, err := expand(given, &env)
+	if err != nil {
+		return nil, err
+	}
 	behind := len(words)
 	if i := slices.IndexFunc(words, link.IsImpairment); i >= 0 {
 		behind = i
@@ -61,7 +66,13 @@ func fromWords(line string, env link.Env) (link.Link, error) {
 	if err := c.parse(words[:behind], &env); err != nil {
 		return nil, err
 	}
-	return link.Behind(&Cell{Medium: New(c.conf, env), words: c}, words[behind:], env)
+	m := &Cell{Medium: New(c.conf, env), words: c}
+	if len(given) > 0 && given[0] == "file" {
+		if m.file = "wifi " + strings.Join(words, " "); len(m.file) > link.MaxWords {
+			return nil, fmt.Errorf("file %s: %d bytes as words: want at most %d: give stations a prefix in common", given[1], len(m.file), link.MaxWords)
+		}
+	}
+	return link.Behind(m, words[behind:], env)
 }
 
 // parse reads the words and makes the configuration of them.

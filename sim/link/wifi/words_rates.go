@@ -168,8 +168,12 @@ func (s *member) ratePoint(c *scenario, text string) (p RatePoint, err error) {
 	return RatePoint{At: pkt.Time(d), Mode: m.Mode}, nil
 }
 
-// Pin adds the digests of files to the words of which the cell was made.
+// Pin adds the digests of files to the words of which the cell was made. A file of
+// the whole cell is written out.
 func (c *Cell) Pin(spec string) string {
+	if c.file != "" {
+		spec = c.file
+	}
 	words := strings.Fields(spec)
 	for i := range c.words.stations {
 		s := &c.words.stations[i]
