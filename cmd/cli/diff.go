@@ -82,7 +82,7 @@ compared, and 4 when they are the same as far as a damaged trace goes.`,
 	f := cmd.Flags()
 	f.StringArrayVar(&o.qdiscs, "qdisc", nil, "scheduler to simulate, as tc writes it; once or twice")
 	f.StringArrayVar(&o.links, "link", nil, "link behind it, once for both or twice: "+linkHelp)
-	f.Uint64Var(&o.seed, "seed", 1, "key of the flow hash and of all randomness (that of a live run's own scheduler, where it is used)")
+	f.Uint64Var(&o.seed, "seed", 1, "key of the flow hash and of all randomness (a live run's own)")
 	f.StringVar(&o.gso, "gso", gsoWhole, "super-packets: whole, as recorded, or split into the packets on the wire")
 	f.DurationVar(&o.tolerance, "tolerance", 0, "times may differ by so much")
 	f.IntVar(&o.context, "context", 2, "packets to show before and behind the first that differs")

@@ -93,7 +93,7 @@ func (o *diffOptions) configs(ports egress.Maker, name string, h traces.Header) 
 		if q == "" {
 			q = own.Qdisc
 		}
-		if len(o.qdiscs) == 0 && !o.seedGiven {
+		if own != nil && !o.seedGiven {
 			c.seed = own.Seed
 		}
 		c.qdiscs = []string{q}

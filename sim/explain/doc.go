@@ -24,6 +24,10 @@
 //	beyond            propagation, retransmissions, and whatever else came after that
 //	                  opportunity
 //
+// A packet's own opportunity is the one in which the link took it: a medium that
+// keeps packets ready, or sends them again, does so beyond it, and its air counts
+// as that of the packets it took meanwhile.
+//
 // An opportunity that took several packets is divided among them by their bytes,
 // also where one of them was lost at no cost of airtime.
 package explain

@@ -193,8 +193,11 @@ func TestSplitSums(t *testing.T) {
 		for j, link := range []string{
 			"rate 3mbit delay 2ms", "unlimited delay 1ms", "schedule sched.up delay 1ms",
 			"rate 4mbit delay 5ms 3ms loss 5% duplicate 5% slot 1ms 3ms", "rate 4mbit front loss 5% slot 2ms 4ms",
-			"wifi standard ht20 sta 10.0.1.1 mcs0 error 20%", "wifi standard g sta 10.0.1.1 rate 6mbit sta 10.0.0.1 rate 6mbit sta 10.0.0.2 rate 6mbit",
+			"wifi standard ht20 sta 10.0.1.1 mcs0 error 20%", "wifi standard g sta 10.0.0.1,10.0.0.2 rate 6mbit sta 10.9.9.9 rate 6mbit",
 		} {
+			if strings.HasPrefix(link, "wifi") && i%3 != 2 {
+				continue // they take their time; mac80211 is among the others
+			}
 			seed := uint64(i*10 + j)
 			ps := randomTrace(seed)
 			ids := []uint64{uint64(len(ps) - 1)}

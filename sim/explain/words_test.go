@@ -39,7 +39,13 @@ func TestWords(t *testing.T) {
 		{"pie_drop", "pie", "rate 2mbit", standing(600, 0), (*Finder).FirstDrop},
 		{"red_drop", "red limit 60k min 5k max 15k avpkt 1000", "rate 2mbit", standing(120, 0), (*Finder).FirstDrop},
 		{"step_mark", "dualpi2", "rate 2mbit", standing(120, 1), (*Finder).FirstMark},
-		{"worst", "fq_codel", "rate 2mbit delay 1ms", standing(120, 0), func(f *Finder) (uint64, bool) { return f.Latest()[0], true }},
+		{"worst", "fq_codel", "rate 2mbit delay 1ms", standing(120, 0), worst},
+		{"sfq_worst", "sfq limit 9 depth 5", "rate 2mbit", standing(60, 0), worst},
+		{"drr_worst", "drr classes 8 [pfifo limit 6]", "rate 2mbit", standing(60, 0), worst},
+		{"prio_worst", "prio [pfifo] [tbf rate 1mbit burst 2000 latency 60ms]", "rate 2mbit", standing(60, 0), worst},
+		{"cobalt_drop", "cobalt", "rate 2mbit", standing(120, 0), (*Finder).FirstDrop},
+		{"fq_pie_worst", "fq_pie", "rate 2mbit", standing(60, 0), worst},
+		{"mac80211_worst", "mac80211", "rate 2mbit", standing(40, 0), worst},
 		{"lost", "pfifo", "rate 2mbit delay 1ms loss 5%", standing(120, 0), (*Finder).FirstDrop},
 		{"too_long", "tbf rate 2mbit burst 900 limit 10k", "unlimited", standing(120, 0), (*Finder).FirstDrop},
 	} {
@@ -63,6 +69,8 @@ func TestWords(t *testing.T) {
 		})
 	}
 }
+
+func worst(f *Finder) (uint64, bool) { return f.Latest()[0], true }
 
 func golden(t *testing.T, name string, got []byte) {
 	t.Helper()
