@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,7 +13,6 @@ import (
 	"github.com/uqtool/uq/sim/egress"
 	"github.com/uqtool/uq/sim/pkt"
 	"github.com/uqtool/uq/sim/report"
-	"github.com/uqtool/uq/sim/sched"
 	"github.com/uqtool/uq/sim/sched/builtin"
 )
 
@@ -330,142 +328,6 @@ func TestParseErrors(t *testing.T) {
 		if err == nil || !strings.HasSuffix(err.Error(), ": "+want) {
 			t.Errorf("%.40q: %v, want %s", s, err, want)
 		}
-	}
-}
-
-// TestSelectors matches a flow of each family.
-func TestSelectors(t *testing.T) {
-	four := testFlow(0, pkt.ProtoUDP, "10.0.1.2:47843", "10.0.2.2:5201")
-	six := testFlow(1, pkt.ProtoTCP, "[fd00::1]:5000", "[fd00:1::2]:443")
-	for _, c := range []struct {
-		s         string
-		four, six bool
-	}{
-		{"udp", true, false}, {"tcp", false, true}, {"icmp", false, false},
-		{"5201", true, false}, {":5201", true, false}, {"47843", true, false}, {"443", false, true},
-		{"udp:5201", true, false}, {"tcp:5201", false, false},
-		{"10.0.1.2", true, false}, {"10.0.1.2:47843", true, false}, {"10.0.1.2:5201", false, false},
-		{"10.0.0.0/8", true, false}, {"10.0.0.0/8:5201", true, false}, {"0.0.0.0/0", true, false},
-		{"udp:10.0.2.2:5201", true, false}, {"udp:10.0.2.2", true, false},
-		{">10.0.2.2", true, false}, {"10.0.2.2>", false, false}, {"udp:>:5201", true, false}, {"udp:*>*:5201", false, false},
-		{"10.0.1.2>10.0.2.2:5201", true, false}, {"10.0.1.0/24:47843>10.0.2.0/24", true, false},
-		{"udp 10.0.1.2:47843>10.0.2.2:5201", true, false}, {"17 10.0.1.2:47843>10.0.2.2:5201", true, false},
-		{"fd00::1", false, true}, {"[fd00::1]", false, true}, {"[fd00::1]:5000", false, true}, {"tcp:[fd00:1::2]:443", false, true},
-		{"fd00::/16", false, true}, {"tcp [fd00::1]:5000>[fd00:1::2]:443", false, true},
-		{"udp, 443", true, true}, {"icmp, 10.9.9.9", false, false},
-	} {
-		sel, err := parseSelector(c.s)
-		if c.s == "udp:*>*:5201" {
-			if err == nil {
-				t.Errorf("%s was read", c.s)
-			}
-			continue
-		}
-		if err != nil {
-			t.Errorf("%s: %v", c.s, err)
-			continue
-		}
-		if a, b := sel.match(&four.FlowKey), sel.match(&six.FlowKey); a != c.four || b != c.six {
-			t.Errorf("%s: %v %v, want %v %v", c.s, a, b, c.four, c.six)
-		}
-	}
-	for _, s := range []string{"", "voip", "udp,", "10.0.0", "10.0.1.2:x", "65536", "[fd00::1", "fe80::1%eth0", "udp:voip"} {
-		if _, err := parseSelector(s); err == nil {
-			t.Errorf("%q was read as a selector", s)
-		}
-	}
-}
-
-func TestFlowNames(t *testing.T) {
-	for name, c := range map[string]struct {
-		f    Flows
-		want string
-	}{
-		"fine":    {Flows{"voip": "udp:5201", "web-1": "tcp:80, tcp:443"}, "<nil>"},
-		"taken":   {Flows{"udp": "tcp"}, `flow "udp": a selector by itself: choose another name`},
-		"no name": {Flows{"a b": "tcp"}, `flow "a b": a name has letters, digits, _ and -`},
-		"bad":     {Flows{"voip": "upd"}, `flow voip: "upd" selects no flows: "upd" is no protocol, address or port: want ` + selectorHelp},
-	} {
-		if _, err := c.f.Names(); fmt.Sprint(err) != c.want {
-			t.Errorf("%s: %v, want %s", name, err, c.want)
-		}
-	}
-	a, err := Parse("flow(voip).drops == fq_codel.flow( web ).drops + flow(icmp).drops")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got, want := a.Expand(Flows{"voip": "udp:5201", "web": "tcp:80"}), "flow(udp:5201).drops == fq_codel.flow(tcp:80).drops + flow(icmp).drops"; got != want {
-		t.Errorf("expands to %s, want %s", got, want)
-	}
-}
-
-// TestTables checks that every name means one thing and is documented.
-func TestTables(t *testing.T) {
-	seen := map[string]bool{}
-	for _, m := range Station() {
-		if seen[m.Name] || m.Help == "" {
-			t.Errorf("metric of a station: %+v", m)
-		}
-		seen[m.Name] = true
-	}
-	clear(seen)
-	for _, m := range slices.Concat(Metrics(), Medium()) {
-		if seen[m.Name] || m.Help == "" || m.Unit == Plain {
-			t.Errorf("metric %+v", m)
-		}
-		seen[m.Name] = true
-		if _, ok := builtin.Kinds().Find(m.Name); ok {
-			t.Errorf("%s is a qdisc, too", m.Name)
-		}
-		if _, err := Parse(m.Name + " > 0"); err != nil {
-			t.Error(err)
-		}
-	}
-	for _, want := range []string{"drops_aqm", "marks_ce_threshold", "sojourn_p99", "throughput"} {
-		if !seen[want] {
-			t.Errorf("no metric %s", want)
-		}
-	}
-}
-
-// TestStatUnits holds the units of schedulers' own counters to how each prints
-// them.
-func TestStatUnits(t *testing.T) {
-	needed := map[string]string{"tbf": "tbf rate 1mbit burst 10k limit 30k", "red": "red limit 400000 avpkt 1000"}
-	n := 0
-	for _, k := range builtin.Kinds() {
-		words := k.Name
-		if w, ok := needed[k.Name]; ok {
-			words = w
-		}
-		l := lane(t, words, nil, nil, 50)
-		all := l.Port.Scheduler().(sched.Describer).Stats()
-		if tinned, ok := l.Port.Scheduler().(sched.Tinned); ok {
-			all = slices.Concat(all, slices.Concat(tinned.Tins()...))
-		}
-		for _, f := range all {
-			want := Plain
-			text := strings.ToLower(f.Text)
-			switch {
-			case strings.HasSuffix(text, "bit"):
-				want = Rate
-			case strings.HasSuffix(text, "s"):
-				want = Time
-			case strings.HasSuffix(text, "b"):
-				want = Bytes
-			case strings.HasSuffix(f.Key, "_us"):
-				want = Time
-			case strings.HasSuffix(f.Key, "bytes"), strings.HasPrefix(f.Key, "memory"), f.Key == "max_memory_used":
-				want = Bytes
-			}
-			if got := StatUnit(key(f.Key)); got != want {
-				t.Errorf("%s: %s %s is in %q, want %q", k.Name, f.Key, f.Text, got, want)
-			}
-			n++
-		}
-	}
-	if n < 100 {
-		t.Errorf("only %d counters", n)
 	}
 }
 
