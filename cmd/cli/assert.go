@@ -51,13 +51,17 @@ func (a *assertions) check(c *simulation, ports egress.Maker) error {
 	return nil
 }
 
+// anyLink stands for one that is not known yet: it has every metric that one can
+// have.
+const anyLink = "wifi sta any mcs7"
+
 // idle are runs in which nothing happened yet; nil if that cannot be said before
 // the trace is open.
 func (c *simulation) idle(ports egress.Maker) (lanes []metric.Lane) {
 	for _, q := range c.qdiscs {
 		conf := c.config(q)
 		if conf.Link == "" {
-			conf.Link = "unlimited"
+			conf.Link = anyLink
 		}
 		port, err := ports.Port(conf, report.NewCollector(), &pkt.Pool{})
 		if err != nil {

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// absent is the error of what comes with the traffic, and did not: an assertion
-// about flows that never came would hold whatever the qdisc did.
+// absent is the error of what comes with the traffic or the link, and did not: an
+// assertion about flows that never came would hold whatever the qdisc did.
 type absent struct{ text string }
 
 func (e *absent) Error() string { return e.text }

@@ -287,13 +287,15 @@ func TestNothingLeft(t *testing.T) {
 // TestValidate finds what is wrong before a packet arrived, but for flows.
 func TestValidate(t *testing.T) {
 	for s, want := range map[string]string{
-		"flow(udp).sojourn_p99 < 20ms": "",
-		"sojourn_p99 < 20ms":           "",
-		"loss < 1%":                    "",
-		"sojourn_p99 < 20":             `"sojourn_p99 < 20": time "20" has no unit: tc would read it as 20us; write 20us or 20ms`,
-		"codel.drops == 0":             `"codel.drops == 0": no qdisc "codel" was run: did you mean fq_codel?`,
-		"class(1:45).deficit >= 0":     "",
-		"drops == 0 == 0":              `"drops == 0 == 0": wants the end, or one of + - * / at "== 0"`,
+		"flow(udp).sojourn_p99 < 20ms":    "",
+		"sojourn_p99 < 20ms":              "",
+		"loss < 1%":                       "",
+		"sojourn_p99 < 20":                `"sojourn_p99 < 20": time "20" has no unit: tc would read it as 20us; write 20us or 20ms`,
+		"codel.drops == 0":                `"codel.drops == 0": no qdisc "codel" was run: did you mean fq_codel?`,
+		"class(1:45).deficit >= 0":        "",
+		"station(10.0.0.7).airtime > 0us": "",
+		"airtime > 0us":                   "\"airtime > 0us\": fq_codel has no metric \"airtime\": there are arrived, arrived_bytes, delivered, packets, bytes, drops, loss, marks, duplicated, corrupted, reordered, throughput, ...",
+		"drops == 0 == 0":                 `"drops == 0 == 0": wants the end, or one of + - * / at "== 0"`,
 	} {
 		a, err := Parse(s)
 		if err == nil {

@@ -185,9 +185,9 @@ func stationPlace(p *place, arg string) (*place, error) {
 		}
 	}
 	if names == nil {
-		return nil, fmt.Errorf("%s has no stations: a WiFi link has, or mac80211", p.path)
+		return nil, &absent{p.path + " has no stations: a WiFi link has, or mac80211"}
 	}
-	return nil, fmt.Errorf("%s has no station %q: there are %s", p.path, arg, list(names))
+	return nil, &absent{fmt.Sprintf("%s has no station %q: there are %s", p.path, arg, list(names))}
 }
 
 // stationTin is what a scheduler counts of the i-th station, nil if nothing.
