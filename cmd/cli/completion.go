@@ -207,18 +207,54 @@ __uq_quoted() {
 complete -o nospace -F __uq_quoted uq
 `
 
-// quoted makes "completion bash" print bashQuoted, too.
+// zshQuoted is the same for zsh, to stand before the line zshRun.
+const zshQuoted = `# What stands in an open quote, as the words of --qdisc do.
+functions[_uq_words]=$functions[_uq]
+_uq() {
+    if [[ ${words[CURRENT]} != [\"\']* ]]; then
+        _uq_words "$@"
+        return
+    fi
+    local -a lines
+    lines=("${(@f)$("${words[1]}" __complete "${(@Q)words[2,CURRENT-1]}" "${(Q)PREFIX}" 2>/dev/null)}")
+    lines=("${(@)lines%%$'\t'*}")
+    compadd -S '' -- "${(@)lines:#:[0-9]*}"
+}
+
+`
+
+// zshRun is where cobra's script for zsh begins to run.
+const zshRun = "# don't run the completion function"
+
+// quoted makes the scripts for bash and zsh complete inside quotes, too.
 func quoted(root *cobra.Command) {
-	bash, _, err := root.Find([]string{"completion", "bash"})
-	if err != nil || bash.RunE == nil {
-		return
-	}
-	script := bash.RunE
-	bash.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := script(cmd, args); err != nil {
+	for shell, gen := range map[string]func(io.Writer, bool) error{
+		"bash": func(w io.Writer, describe bool) error {
+			if err := root.GenBashCompletionV2(w, describe); err != nil {
+				return err
+			}
+			_, err := io.WriteString(w, bashQuoted)
 			return err
+		},
+		"zsh": func(w io.Writer, describe bool) error {
+			generate, b := root.GenZshCompletion, &strings.Builder{}
+			if !describe {
+				generate = root.GenZshCompletionNoDesc
+			}
+			if err := generate(b); err != nil {
+				return err
+			}
+			_, err := io.WriteString(w, strings.Replace(b.String(), zshRun, zshQuoted+zshRun, 1))
+			return err
+		},
+	} {
+		cmd, _, err := root.Find([]string{"completion", shell})
+		if err != nil {
+			continue
 		}
-		_, err := io.WriteString(cmd.OutOrStdout(), bashQuoted)
-		return err
+		cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+			none, _ := cmd.Flags().GetBool("no-descriptions")
+			return gen(cmd.OutOrStdout(), !none)
+		}
 	}
 }
