@@ -58,7 +58,7 @@ type Section struct {
 	Rows        []Row
 }
 
-// Row is a fact; Warn calls for attention.
+// Row is a fact; Warn has it repeated at the top of the page.
 type Row struct {
 	Key, Value string
 	Warn       bool

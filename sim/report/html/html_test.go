@@ -194,6 +194,14 @@ func TestFew(t *testing.T) {
 	pageOf(t, &Page{Report: &report.Report{}})
 }
 
+// TestWarnings: what went wrong is said at the top, too.
+func TestWarnings(t *testing.T) {
+	top, _, _ := strings.Cut(pageOf(t, testPage(t, 1, 1, "pfifo")), "</header>")
+	if !strings.Contains(top, "Trace: lost: 3 packets") || strings.Contains(top, "Trace: name") {
+		t.Errorf("the top of the page says\n%s", top[strings.Index(top, "<h1>"):])
+	}
+}
+
 func TestLede(t *testing.T) {
 	v := 1500.0
 	page := func(kinds ...string) *Page {
