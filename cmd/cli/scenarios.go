@@ -46,13 +46,15 @@ is TOML:
   qdiscs = ["pfifo limit 1000", "fq_codel"]
   assert = ["fq_codel.flow(voip).sojourn_p99 < 5ms"]
   [run.digests]                       # written by --update, unless digests = false
+  "pfifo limit 1000" = "xxh64:f5e21583b3a65f24"
   fq_codel = "xxh64:3866878217171540"
 
 The settings are those of uq sim: trace, qdiscs, link, seed, gso, assert. traces,
 links and seeds list several; a run is made for each combination. Assertions name
 what uq sim --metrics lists.
 
-Exit code 0: all held; 3: something did not; 2: a file is wrong. On GitHub
+Exit code 0: all held; 3: something did not; 2: a file is wrong; 4: a trace is
+damaged. On GitHub
 (GITHUB_ACTIONS=true) failures are annotations, and the step gets a summary.`,
 		Example: `  uq test scenarios
   uq test --update scenarios/voip.toml

@@ -228,3 +228,21 @@ func TestMetricsHelp(t *testing.T) {
 		}
 	}
 }
+
+// TestHelpExample runs the scenario that the help shows, over the embedded trace.
+func TestHelpExample(t *testing.T) {
+	var b strings.Builder
+	for l := range strings.Lines(newTestCmd(&streams{ports: testPorts}).Long) {
+		if in, ok := strings.CutPrefix(l, "  "); ok {
+			b.WriteString(strings.Replace(in, `"mix.zst"`, `"corpus:mix.zst"`, 1))
+		}
+	}
+	name := filepath.Join(t.TempDir(), "help.toml")
+	if err := os.WriteFile(name, []byte(b.String()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	code, out, errs := runUq("test", "-v", name)
+	if code != exitOK || !strings.Contains(out, "ok    digest of fq_codel: ") || !strings.Contains(out, "ok    fq_codel.flow(voip).sojourn_p99 < 5ms: ") {
+		t.Errorf("exit %d: %s%s\n%s", code, out, errs, b.String())
+	}
+}

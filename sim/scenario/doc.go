@@ -12,7 +12,8 @@
 //	assert = ["fq_codel.flow(voip).sojourn_p99 < 5ms"]
 //
 //	[run.digests]
-//	fq_codel = "xxh64:3866878217171540"   # of all its decisions
+//	"pfifo limit 1000" = "xxh64:f5e21583b3a65f24" # of all its decisions
+//	fq_codel = "xxh64:3866878217171540"
 //
 // The settings are those of uq sim: trace, qdiscs, link, seed, gso, assert.
 // Above the first [[run]] they hold for every run that does not set them; its
