@@ -26,6 +26,7 @@
 //	sim/link           what a link is; rate, rate-file, schedule, unlimited, and
 //	                   netem's impairments around them
 //	  linktest         the conformance suite
+//	  builtin          the one list of them
 //	  wifi             an access point's 802.11 medium: contention, aggregates, sleep
 //	sim/egress         Port joins one scheduler to one link; Maker makes it from
 //	                   words; Event, Digest

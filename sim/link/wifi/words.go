@@ -25,8 +25,9 @@ func Kind() link.Kind {
 	usage := strings.TrimPrefix(station.Usage(""), "Usage: ... ")
 	return link.Kind{
 		Name: "wifi", Summary: "an access point's 802.11 medium: contention, aggregates, retries, airtime",
-		Usage:   globals.Usage("wifi") + " sta ADDRESS" + usage + " [ sta ... ] [ IMPAIRMENTS ]",
-		Options: globals.Help() + "  sta ADDRESS  a station: addresses or prefixes with commas between them, or any; what follows is its own\n" + station.Help(),
+		Usage: globals.Usage("wifi") + " sta ADDRESS" + usage + " [ sta ... ] [ IMPAIRMENTS ]",
+		Options: "  file FILE [ sha256 DIGITS ]  all of it in TOML: words as keys, [[sta]] with address for each station, behind\n" + globals.Help() +
+			"  sta ADDRESS  a station: addresses or prefixes with commas between them, or any; what follows is its own\n" + station.Help(),
 		New:     fromWords,
 	}
 }
@@ -101,8 +102,8 @@ func (c *scenario) options() tc.Options {
 		tc.Values("protect", "RATE", "CTS to itself at this rate before what stations of a, b and g do not understand (none)", readRate(&c.protect), func() tc.Field {
 			return tc.Field{Key: "protect", Num: int64(c.protect), Text: rateText(c.protect), Hidden: c.protect == 0}
 		}),
-		edca("edca", "the access point's access to the medium, by category: bk, be, vi, vo", &k.EDCA),
-		edca("sta_edca", "the stations'", &k.StationEDCA),
+		edca("edca", "the access point's aifsn, cwmin, cwmax, txop of bk, be, vi or vo; or dcf", &k.EDCA),
+		edca("sta_edca", "the stations', likewise", &k.StationEDCA),
 		link.Span("ampdu_time", &k.Longest, 5484*time.Microsecond, "the longest an aggregate may take (4ms)").HiddenIf(func() bool { return k.Longest == d.Longest }),
 		size("ampdu_bytes", &k.MaxBytes, 6500631, "the most bytes in one (as the standard has it)"),
 		none(tc.Count("ampdu_frames", &k.MaxMPDUs, 1, MaxMPDUs, "", "the most frames in one (as the standard has it)"), &k.MaxMPDUs),

@@ -140,7 +140,7 @@ func edca(name, help string, all *[pkt.NumACs]Params) tc.Option {
 		}
 		return used, nil
 	}
-	return tc.Values(name, "AC [ dcf ] [ aifsn N ] [ cwmin SLOTS ] [ cwmax SLOTS ] [ txop TIME ]", help, read, func() tc.Field {
+	return tc.Values(name, "AC NAME VALUE ...", help, read, func() tc.Field {
 		var texts []string
 		for ac, p := range all {
 			switch {
