@@ -60,7 +60,7 @@ func TestCellFileErrors(t *testing.T) {
 		sta + "[[sta]]\nmcs = 1\n":                   "line 4: sta 2: address: want the station's address",
 		sta + "weight = 3.5\n":                       "line 4: sta 1: weight: want text, a whole number, true, false or a list of such",
 		sta + "weight = ''\n":                        "line 4: sta 1: weight: want something in it",
-		sta + "errors = [['1%', '2%']]\n":             "errors: want texts or whole numbers in the list",
+		sta + "errors = [['1%', '2%']]\n":            "errors: want texts or whole numbers in the list",
 		"sta = 3\n":                                  "line 1: sta: want a table [[sta]] for each station",
 		"standard = \n":                              "file x.toml: line 1: ",
 		sta + sta:                                    "sta any: an address of it is another station's",

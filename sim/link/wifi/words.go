@@ -28,7 +28,7 @@ func Kind() link.Kind {
 		Usage: globals.Usage("wifi") + " sta ADDRESS" + usage + " [ sta ... ] [ IMPAIRMENTS ]",
 		Options: "  file FILE [ sha256 DIGITS ]  all of it in TOML: words as keys, [[sta]] with address for each station, behind\n" + globals.Help() +
 			"  sta ADDRESS  a station: addresses or prefixes with commas between them, or any; what follows is its own\n" + station.Help(),
-		New:     fromWords,
+		New: fromWords,
 	}
 }
 
