@@ -21,6 +21,9 @@
 // Only what holds no packets can be in front, since what holds them there is the
 // scheduler: loss, ecn, duplicate, corrupt, and slot, which withholds the
 // opportunity to send.
+//
+// Links of other packages, such as sim/link/wifi's medium of an access point, are
+// added to the list of [Kinds]; impairments can stand [Behind] them.
 package link
 
 import (
