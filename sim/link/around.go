@@ -17,7 +17,8 @@ func Behind(l Link, words []string, env Env) (Link, error) {
 	if i := slices.Index(words, "front"); i >= 0 {
 		return nil, fmt.Errorf("%s: \"front\" belongs to wires: write the impairments behind it", l.Kind())
 	}
-	n := &Netem{wire: &foreign{Link: l}}
+	later, _ := l.(Waker)
+	n := &Netem{wire: &foreign{Link: l, later: later}}
 	if err := n.behind.options().Parse(l.Kind(), words); err != nil {
 		return nil, err
 	}
@@ -47,6 +48,7 @@ func IsImpairment(word string) bool {
 // foreign is a link of another package as a wire.
 type foreign struct {
 	Link
+	later Waker         // Link, if it is one
 	delay time.Duration // there is none
 }
 
@@ -83,7 +85,7 @@ type netemCell struct {
 var (
 	_ Cell     = (*netemCell)(nil)
 	_ Uplinker = (*netemCell)(nil)
-	_ Waker    = (*netemCell)(nil)
+	_ Waker    = (*Netem)(nil)
 )
 
 // Sender implements Uplinker.
@@ -99,10 +101,10 @@ func (n *netemCell) Uplink(now pkt.Time, station int, p *pkt.Packet) bool {
 	return n.up.Uplink(now, station, p)
 }
 
-// NextWake implements Waker.
-func (n *netemCell) NextWake() pkt.Time {
-	if w, ok := n.cell.(Waker); ok {
-		return w.NextWake()
+// NextWake implements Waker: the link's of another package.
+func (n *Netem) NextWake() pkt.Time {
+	if f, ok := n.wire.(*foreign); ok && f.later != nil {
+		return f.later.NextWake()
 	}
 	return pkt.Never
 }

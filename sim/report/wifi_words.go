@@ -11,7 +11,12 @@ const wifiStations = 12
 // wifi prints what the medium was used for, and for each station every qdisc's
 // result beside the others'.
 func (r *Report) wifi(b *strings.Builder) {
-	if len(r.Runs) == 0 || r.Runs[0].WiFi == nil {
+	for _, run := range r.Runs {
+		if run.WiFi == nil || len(run.WiFi.Stations) != len(r.Runs[0].WiFi.Stations) {
+			return // not all over one access point's medium
+		}
+	}
+	if len(r.Runs) == 0 {
 		return
 	}
 	b.WriteByte('\n')

@@ -29,6 +29,7 @@ var specs = []string{
 	"wifi ax driver_queue 1 retries 0 sta 10.0.0.2 mcs11 nss8 error 50%",
 	"wifi ac rtscts 100 ampdu_time 500us sta fd00::2 mcs9 error 5%",
 	"wifi beacon 102.4ms dtim 2 amsdu 3839 edca be txop 2ms sta any mcs7 sleep 2 error 3%",
+	"wifi beacon 20ms sta any mcs7 sleep 3 delay 50ms limit 100",
 	"wifi ht40 sta 10.0.0.2 mcs15 error 10% delay 20ms 10ms loss 1% duplicate 1% corrupt 1% slot 1ms limit 50",
 }
 
