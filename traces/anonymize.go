@@ -4,6 +4,7 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"fmt"
+	"net/netip"
 	"strings"
 
 	"github.com/uqtool/uq/sim/pkt"
@@ -151,12 +152,44 @@ func (a *Anonymizer) Header(h Header) Header {
 	if h.Scenario != nil {
 		h.Scenario = &Scenario{Bottleneck: h.Scenario.Bottleneck}
 	}
+	if h.Scheduler != nil {
+		s := *h.Scheduler
+		s.Link = a.words(s.Link)
+		h.Scheduler = &s
+	}
 	devices := make([]Device, len(h.Devices))
 	for i, d := range h.Devices {
 		devices[i] = Device{Index: d.Index, Name: fmt.Sprintf("dev%d", d.Index), MTU: d.MTU}
 	}
 	h.Devices = devices
 	return h
+}
+
+// words replaces the addresses and prefixes in a link's words, which name
+// stations: they are still the packets' own.
+func (a *Anonymizer) words(line string) string {
+	words := strings.Fields(line)
+	for i, w := range words {
+		parts := strings.Split(w, ",")
+		for j, part := range parts {
+			if addr, err := netip.ParseAddr(part); err == nil {
+				parts[j] = a.addr(addr).String()
+			} else if p, err := netip.ParsePrefix(part); err == nil {
+				parts[j] = netip.PrefixFrom(a.addr(p.Addr()), p.Bits()).Masked().String()
+			}
+		}
+		words[i] = strings.Join(parts, ",")
+	}
+	return strings.Join(words, " ")
+}
+
+// addr is what an address becomes.
+func (a *Anonymizer) addr(addr netip.Addr) netip.Addr {
+	var k pkt.FlowKey
+	k.SetAddrs(addr, addr)
+	k.Src = a.replace(k.Src, k.V6)
+	out, _ := k.Addrs()
+	return out
 }
 
 // shortVersion keeps the first two numbers: "6.18" of "6.18.3-acme-17".

@@ -151,6 +151,29 @@ func TestAnonymizingKeepsPrefixes(t *testing.T) {
 	})
 }
 
+// TestAnonymizedStations checks that the stations a link's words name become what
+// their packets' addresses become, and that all other words stay.
+func TestAnonymizedStations(t *testing.T) {
+	a, err := traces.NewAnonymizer(sampleKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	becomes := func(s string) string {
+		var k pkt.FlowKey
+		k.SetAddrs(netip.MustParseAddr(s), netip.MustParseAddr(s))
+		k = a.Flow(k)
+		addr, _ := k.Addrs()
+		return addr.String()
+	}
+	const words = "wifi ht20 5ghz beacon 102.4ms sta 10.0.2.2,fd00:2::2 mcs15 error 0.5% sta 10.0.3.0/24 5.5mbit sta any mcs0 delay 1.5ms"
+	h := a.Header(traces.Header{Scheduler: &traces.Scheduler{Qdisc: "pfifo", Link: words}})
+	prefix := netip.PrefixFrom(netip.MustParseAddr(becomes("10.0.3.77")), 24).Masked().String()
+	want := strings.NewReplacer("10.0.2.2", becomes("10.0.2.2"), "fd00:2::2", becomes("fd00:2::2"), "10.0.3.0/24", prefix).Replace(words)
+	if h.Scheduler.Link != want || h.Scheduler.Qdisc != "pfifo" {
+		t.Errorf("%s\nbecomes %s\nwant %s", words, h.Scheduler.Link, want)
+	}
+}
+
 func TestAnonymizedTrace(t *testing.T) {
 	h := traces.Header{
 		Comment: "at home", Host: &traces.Host{OS: "linux", Kernel: "6.18.3-acme"}, Anchor: &traces.Anchor{RealtimeNs: 5},
