@@ -49,6 +49,7 @@ trace's header states is used.
   uq sim t.zst --qdisc "fq_codel limit 1000 target 5ms" --qdisc "codel ecn"
   uq sim t.zst --link "rate 20mbit delay 10ms" --gso split --json
   uq sim t.zst --qdisc pfifo --events | grep drop
+  uq sim t.zst --link "wifi ht20 sta 10.0.2.2 mcs15 sgi sta 10.0.2.3 mcs0" --qdisc pfifo --qdisc "mac80211 airtime"
   uq sim t.zst --html report.html --plot
   uq sim t.zst --assert "fq_codel.sojourn_p99 < pfifo.sojourn_p99 / 5"`,
 		Args: cobra.MaximumNArgs(1),
