@@ -122,7 +122,7 @@ func (p *Page) view() (*view, error) {
 		Tiles:  p.tiles(), Summary: p.summary(), Flows: p.flows(), Counters: p.Report.Counters(),
 	}
 	v.Figures = p.figures("ellipse", "box", "box-flows")
-	v.Air, v.Medium = p.figures("air", "stations"), p.Report.Medium()
+	v.Air, v.Medium = p.figures("air", "stations", "timeline"), p.Report.Medium()
 	return v, nil
 }
 
