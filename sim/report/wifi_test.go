@@ -128,6 +128,18 @@ func TestWiFiWords(t *testing.T) {
 	}
 }
 
+// TestBrief checks the labels of rows.
+func TestBrief(t *testing.T) {
+	for name, want := range map[string]string{
+		"10.0.0.2": "10.0.0.2", "255.255.255.255/32": "255.255.255.255/32", "10.0.0.2,fd00::2": "10.0.0.2",
+		"fb03:c183:8188:1fc:3810:203f:ef7f:d003": "fb03:c18..f7f:d003",
+	} {
+		if got := brief(name); got != want {
+			t.Errorf("%s is %s, want %s", name, got, want)
+		}
+	}
+}
+
 // TestTimeline compares the picture of 40 ms of the medium with what a reader has
 // judged; drawn again, and for a page, it has the same boxes.
 func TestTimeline(t *testing.T) {

@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/uqtool/uq/sim/link"
@@ -175,7 +176,7 @@ func (l *AirLog) draw(d *svg.Drawing, p *svg.Plot, rows []int, t svg.Theme) {
 	for n, station := range rows {
 		y := p.Top + airRow*float64(n)
 		name, _ := l.cell.Name(station)
-		d.Text(p.Left-8, y+airRow-5, name, svg.Font{Size: 11, Anchor: "end"})
+		d.Text(p.Left-8, y+airRow-5, brief(name), svg.Font{Size: 11, Anchor: "end"})
 		d.Line(p.Left, y, p.Right, y, svg.Stroke{Colour: t.Grid})
 	}
 	d.Text(p.Left-8, p.Top+airRow*float64(len(rows)+1)-5, "all", svg.Font{Size: 11, Anchor: "end"})
@@ -199,6 +200,16 @@ func (l *AirLog) draw(d *svg.Drawing, p *svg.Plot, rows []int, t svg.Theme) {
 		d.Line(at, p.Top, at, p.Bottom, svg.Stroke{Colour: t.Drop, Dash: "4 3"})
 		d.Text(at+4, p.Top+10, fmt.Sprintf("more than %d boxes: the rest is left out", maxAir), svg.Font{Size: 9, Colour: t.Drop})
 	}
+}
+
+// brief is the first of a station's addresses, its middle left out if it is long.
+func brief(name string) string {
+	const most = 18
+	first, _, _ := strings.Cut(name, ",")
+	if len(first) > most {
+		first = first[:most/2-1] + ".." + first[len(first)-most/2+1:]
+	}
+	return first
 }
 
 // box draws one use of the medium in a row.
