@@ -23,10 +23,12 @@ type Witness struct {
 	// KernelState reads the kernel's account of the queue.
 	KernelState func() (nfq.KernelState, error)
 	// Fed reads how many packets the rule has sent to the queue: the only
-	// witness where the kernel's account may not be read. Leave it nil where the
-	// kernel segments what the rule counts whole. It is called once, from any
-	// goroutine.
+	// witness where the kernel's account may not be read. It is called once, from
+	// any goroutine.
 	Fed func() (uint64, error)
+	// Segmented says that the kernel may segment what the rule counts whole: Fed
+	// then is the least there were.
+	Segmented bool
 	// FailOpen says that what did not fit the queue passed instead of being
 	// dropped.
 	FailOpen bool
@@ -186,7 +188,36 @@ func (g *Ledger) askRule(received uint64, seen Losses) {
 	if g.witness.FailOpen {
 		text = "counted by the rule, and passed unseen: fail-open"
 	}
+	if g.witness.Segmented {
+		text += "; at least, since it counts super-packets before they are segmented"
+	}
 	g.queueFull(g.fed-known, text)
+}
+
+// Certainty says how far a count can be trusted.
+type Certainty string
+
+// The certainties.
+const (
+	Exact   Certainty = "exact"
+	AtLeast Certainty = "at_least"
+	Unknown Certainty = "unknown"
+)
+
+// QueueFullKnown says what Losses.QueueFull is worth once the trace is closed:
+// without a witness that answers it is 0 whatever happened.
+func (g *Ledger) QueueFullKnown() Certainty {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch {
+	case g.answers && !g.witness.FailOpen:
+		return Exact
+	case !g.knows:
+		return Unknown
+	case g.witness.Segmented:
+		return AtLeast
+	}
+	return Exact
 }
 
 // Losses joins what the reader has seen with what the witnesses told and what

@@ -134,16 +134,24 @@ func TestRule(t *testing.T) {
 		limit   uint64
 		full    uint64
 		text    string
+		known   Certainty // Exact unless set
 	}{
-		"all came":         {fed: 15},
-		"more came":        {fed: 13},
-		"some did not":     {fed: 18, full: 3, text: "counted by the rule, but never delivered"},
-		"limit":            {fed: 18, limit: 4, full: 3, text: "counted by the rule, but never delivered"},
-		"unreadable":       {fed: 18, witness: Witness{KernelState: secret}, full: 3, text: "counted by the rule, but never delivered"},
-		"the kernel knows": {fed: 18, witness: Witness{KernelState: readable}},
+		"all came":  {fed: 15},
+		"more came": {fed: 13},
+		"segmented": {fed: 18, witness: Witness{Segmented: true}, full: 3, known: AtLeast,
+			text: "counted by the rule, but never delivered; at least, since it counts super-packets before they are segmented"},
+		"segmented, more came":        {fed: 13, witness: Witness{Segmented: true}, known: AtLeast},
+		"segmented, the kernel knows": {fed: 18, witness: Witness{KernelState: readable, Segmented: true}},
+		"some did not":                {fed: 18, full: 3, text: "counted by the rule, but never delivered"},
+		"limit":                       {fed: 18, limit: 4, full: 3, text: "counted by the rule, but never delivered"},
+		"unreadable":                  {fed: 18, witness: Witness{KernelState: secret}, full: 3, text: "counted by the rule, but never delivered"},
+		"the kernel knows":            {fed: 18, witness: Witness{KernelState: readable}},
 		"fail-open": {fed: 18, witness: Witness{KernelState: readable, FailOpen: true}, full: 3,
 			text: "counted by the rule, and passed unseen: fail-open"},
-		"no counter": {fed: 18, fail: true},
+		"no counter":                  {fed: 18, fail: true, known: Unknown},
+		"no counter, unreadable":      {fed: 18, fail: true, witness: Witness{KernelState: secret}, known: Unknown},
+		"no counter, readable":        {fed: 18, fail: true, witness: Witness{KernelState: readable}},
+		"fail-open without a counter": {fed: 18, fail: true, witness: Witness{KernelState: readable, FailOpen: true}, known: Unknown},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			tt.witness.Fed = func() (uint64, error) {
@@ -178,6 +186,12 @@ func TestRule(t *testing.T) {
 			}
 			if told != want || r.sum.Losses.QueueFull != want || end.Lost["queue_full"] != want {
 				t.Errorf("%s: told %d, counted %d, end %v: want %d", name, told, r.sum.Losses.QueueFull, end.Lost, want)
+			}
+			if tt.known == "" {
+				tt.known = Exact
+			}
+			if r.sum.QueueFullKnown != tt.known {
+				t.Errorf("%s: known %q, want %q", name, r.sum.QueueFullKnown, tt.known)
 			}
 		})
 	}

@@ -22,7 +22,8 @@ type Losses struct {
 	Overflows uint64 `json:"overflows"`
 	// QueueFull counts packets that found the kernel's queue full: dropped, or
 	// passed unseen under fail-open. Where the kernel does not tell, it is what
-	// the rule counted and nothing else explains; without a rule it stays 0.
+	// the rule counted and nothing else explains; without a rule it stays 0. How
+	// far to trust it says Ledger.QueueFullKnown.
 	QueueFull uint64 `json:"queue_full"`
 	// Gone counts packets that the kernel gave up before their verdict.
 	Gone uint64 `json:"gone"`
@@ -149,6 +150,8 @@ type Summary struct {
 	// VerdictLatencyNs is from receipt to the end of the call that gave the
 	// verdict.
 	VerdictLatencyNs Distribution `json:"verdict_latency_ns"`
+	// QueueFullKnown is how far Losses.QueueFull can be trusted.
+	QueueFullKnown Certainty `json:"queue_full_known"`
 	// Clean is false when an error ended the recording or its trace.
 	Clean bool `json:"clean"`
 	// Why is the reason of the end.
@@ -177,7 +180,7 @@ func summarize(c *capture, wr *writer, why string) Summary {
 	s := Summary{
 		Counts: p.Counts, DurationNs: int64(p.Elapsed), FileBytes: p.Written.Bytes,
 		Batch: Distribute(c.batches), VerdictLatencyNs: Distribute(c.latency),
-		Clean: wr.err == nil && !c.failed, Why: why,
+		QueueFullKnown: wr.QueueFullKnown(), Clean: wr.err == nil && !c.failed, Why: why,
 	}
 	s.Keep(wr.Safe())
 	s.Rates()

@@ -124,6 +124,8 @@ type Result struct {
 	record.Counts
 	// Segs is how many packets on the wire those stand for.
 	Segs uint64 `json:"segs"`
+	// QueueFullKnown is how far Losses.QueueFull can be trusted.
+	QueueFullKnown record.Certainty `json:"queue_full_known"`
 	// Kept is what of it is in the trace.
 	Kept record.Kept `json:"kept"`
 	// Lateness is from the due time of a verdict to when it was handed over, in
@@ -190,7 +192,7 @@ func (l *Live) Run(ctx context.Context, w *traces.Writer) (Result, error) {
 	}
 	counts, werr := l.log.close(end)
 	l.result.Counts, l.result.Segs, l.result.Why = counts, l.log.segs, end.Why
-	l.result.Kept = g.Safe()
+	l.result.Kept, l.result.QueueFullKnown = g.Safe(), g.QueueFullKnown()
 	l.result.Run = report.NewRun(l.port, l.collector, l.opt.Flows)
 	l.result.Lateness = record.Distribute(l.lateness)
 	l.result.Horizon = l.port.Now()

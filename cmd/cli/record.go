@@ -268,16 +268,13 @@ type surroundings struct {
 }
 
 // witness tells of losses beside the queue. A rule counts super-packets whole,
-// so that its counter says nothing where the kernel segments them.
+// whether the kernel segments them or not.
 func (in *surroundings) witness(set recordSettings) record.Witness {
-	w := record.Witness{
+	return record.Witness{
 		KernelState: func() (nfq.KernelState, error) { return nfq.ReadKernelStates(in.queue, set.Queues) },
-		FailOpen:    set.FailOpen,
+		Fed:         in.fed, Segmented: !set.GSO,
+		FailOpen: set.FailOpen,
 	}
-	if set.GSO {
-		w.Fed = in.fed
-	}
-	return w
 }
 
 // recordQueue binds the queue and records to out until ctx ends. Only once the

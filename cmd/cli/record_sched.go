@@ -114,7 +114,7 @@ func scheduleQueue(ctx context.Context, q *nfq.Queue, w *traces.Writer, o replay
 	rec.Record = record.Summary{
 		Counts: res.Counts, FileBytes: w.Stats().Bytes,
 		DurationNs: int64(o.Clock.Now()), VerdictLatencyNs: res.Lateness,
-		Clean: err == nil, Why: res.Why,
+		QueueFullKnown: res.QueueFullKnown, Clean: err == nil, Why: res.Why,
 	}
 	rec.Record.Keep(res.Kept)
 	rec.Record.Rates()

@@ -32,6 +32,9 @@ func writeRecordSummary(w io.Writer, r recordReport) {
 	for _, line := range lossLines(s.Losses, r.failOpen) {
 		fmt.Fprintln(w, line)
 	}
+	if line := certaintyLine(s.QueueFullKnown); line != "" {
+		fmt.Fprintln(w, line)
+	}
 	if r.Live != nil {
 		writeLive(w, r)
 	}
@@ -90,6 +93,17 @@ func lossLines(l record.Losses, failOpen bool) []string {
 	add(l.Unparsed, "lost", "%d messages of the kernel could not be read")
 	add(l.Records, "not recorded", "%d packets passed without a record: the trace could not be written fast enough, or at all")
 	return out
+}
+
+// certaintyLine says what cannot be known of packets that found the queue full.
+func certaintyLine(c record.Certainty) string {
+	switch c {
+	case record.AtLeast:
+		return "note: without super-packets, there may be more losses at the queue than stated: the rule counts them whole, and only the host's root may read the kernel's own account"
+	case record.Unknown:
+		return "note: cannot know whether packets found the queue full: nobody but the host's root may read the kernel's account, and no rule of uq's counts what it sends: use --hook, or run as root on the host"
+	}
+	return ""
 }
 
 // lossCounts is lossLines for a line that follows a recording.

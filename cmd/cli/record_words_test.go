@@ -23,6 +23,8 @@ func TestRecordWords(t *testing.T) {
 	part.Losses = record.Losses{Records: 9, Missing: 2, QueueFull: 4}
 	last := part
 	last.Losses.Overflows = 1
+	least, blind := whole, whole
+	least.QueueFullKnown, blind.QueueFullKnown = record.AtLeast, record.Unknown
 	for _, tt := range []struct {
 		sum      record.Summary
 		failOpen bool
@@ -33,6 +35,8 @@ func TestRecordWords(t *testing.T) {
 			"recorded 1 packets (about 3 on the wire), 4.0 kB, of 10 packets, 15.0 kB, that passed, in 2.0 s: stopped",
 			"lost: 2 packets did not fit the receive buffer", "lost: 4 packets found the queue full", "not recorded: 9 packets passed"}},
 		{last, false, []string{"lost: 4 packets found the queue full, or at the very end the receive buffer: raise --maxlen, or --rcvbuf", "note: the kernel found the receive buffer full 1 times"}},
+		{least, false, []string{"note: without super-packets, there may be more losses at the queue than stated"}},
+		{blind, false, []string{"note: cannot know whether packets found the queue full"}},
 		{part, true, []string{"passed unseen: 2 packets did not fit the receive buffer", "passed unseen: 4 packets found the queue full"}},
 	} {
 		var b strings.Builder
@@ -88,5 +92,17 @@ func TestNotWriting(t *testing.T) {
 	(&recordStatus{w: &line}).show(record.Progress{Counts: record.Counts{Losses: record.Losses{Records: 5}}, Err: errors.New("no space left on device")})
 	if !strings.Contains(line.String(), "unrecorded 5  NOT WRITING: no space left on device") {
 		t.Errorf("%q", line.String())
+	}
+}
+
+// TestWitnessWithoutSuperPackets: the rule's count is asked for whether the
+// kernel segments or not; where it does, it is said to be a lower bound.
+func TestWitnessWithoutSuperPackets(t *testing.T) {
+	in := surroundings{fed: func() (uint64, error) { return 7, nil }}
+	for _, gso := range []bool{true, false} {
+		w := in.witness(recordSettings{GSO: gso})
+		if w.Fed == nil || w.Segmented == gso {
+			t.Errorf("gso %v: %+v", gso, w)
+		}
 	}
 }
