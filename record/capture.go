@@ -68,8 +68,11 @@ func (q *quota) take(n int) int {
 	if q.limit == 0 {
 		return n
 	}
-	beyond := int64(q.taken.Add(uint64(n)) - q.limit)
-	return int(max(int64(n)-max(beyond, 0), 0))
+	before := q.taken.Add(uint64(n)) - uint64(n)
+	if before >= q.limit {
+		return 0
+	}
+	return int(min(uint64(n), q.limit-before))
 }
 
 func (q *quota) reached() bool { return q.limit > 0 && q.taken.Load() >= q.limit }

@@ -377,3 +377,28 @@ func TestPacketLimit(t *testing.T) {
 		}
 	})
 }
+
+// TestQuota: of what several captures take together, no more than the limit is
+// within it, whatever the limit.
+func TestQuota(t *testing.T) {
+	for _, tt := range []struct {
+		limit, taken uint64
+		n, want      int
+	}{
+		{0, 1 << 40, 64, 64},
+		{100, 0, 64, 64},
+		{100, 64, 64, 36},
+		{100, 100, 64, 0},
+		{100, 164, 64, 0},
+		{1 << 63, 0, 64, 64},
+		{1<<63 + 1, 1, 64, 64},
+		{1<<64 - 1, 0, 64, 64},
+		{1<<64 - 1, 1<<64 - 11, 4, 4},
+	} {
+		q := &quota{limit: tt.limit}
+		q.taken.Store(tt.taken)
+		if got := q.take(tt.n); got != tt.want {
+			t.Errorf("limit %d, %d taken: %d of %d are within, want %d", tt.limit, tt.taken, got, tt.n, tt.want)
+		}
+	}
+}
