@@ -4,10 +4,7 @@
 package cli
 
 import (
-	"context"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/uqtool/uq/sim/egress"
 	"github.com/uqtool/uq/sim/sched"
@@ -21,7 +18,7 @@ func Main(qdiscs sched.Kinds) int {
 	if code, ours := runHidden(os.Args, s.ports); ours {
 		return code
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signalContext()
 	defer stop()
 	return execute(ctx, s, os.Args[1:])
 }

@@ -23,6 +23,7 @@ func runHidden(args []string, ports egress.Maker) (code int, ours bool) {
 	}
 	return netns.Hidden(args, netns.Roles{
 		Capture: func(ctx context.Context, l *netns.Lab) (any, error) {
+			keepPipes()
 			if l.Config.Wire == nil && !l.Config.Ends {
 				return captureInLab(ctx, l, ports)
 			}

@@ -83,6 +83,13 @@ type recording struct {
 // trace.
 func (p *place) start(file string, args ...string) *recording {
 	p.t.Helper()
+	r := p.prepare(file, args...)
+	r.launch()
+	return r
+}
+
+// prepare is start up to the point where the command starts.
+func (p *place) prepare(file string, args ...string) *recording {
 	r := &recording{place: p, file: file, events: map[traces.EventKind]uint64{}}
 	r.before = [2]uint64{p.fed.Packets(), p.passed.Packets()}
 	args = append([]string{"record", "-o", file, "--hook", "output", "--proto", "udp", "--port", fmt.Sprint(p.port), "--json"}, args...)
@@ -92,11 +99,16 @@ func (p *place) start(file string, args ...string) *recording {
 		r.cmd.Stderr = p.terminal
 	}
 	r.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := r.cmd.Start(); err != nil {
-		p.t.Fatal(err)
-	}
-	livetest.WaitRules(p.t, "uq-")
 	return r
+}
+
+// launch starts what is prepared and waits until its rules are in.
+func (r *recording) launch() {
+	r.t.Helper()
+	if err := r.cmd.Start(); err != nil {
+		r.t.Fatal(err)
+	}
+	livetest.WaitRules(r.t, "uq-")
 }
 
 // freeze stops the process for as long as f takes, as if it got no processor.

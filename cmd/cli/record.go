@@ -141,6 +141,7 @@ func runRecord(ctx context.Context, s *streams, o recordOptions, f *pflag.FlagSe
 	if err := o.validate(f); err != nil {
 		return err
 	}
+	keepPipes()
 	served, err := listenMetrics(o.metrics, s.err)
 	if err != nil {
 		return err

@@ -167,6 +167,7 @@ func (o *replayOptions) takeWhole(l link.Link, rep *replayReport) error {
 
 // replayLive sends the trace through a queue in a lab.
 func replayLive(ctx context.Context, s *streams, o *replayOptions, in *input, rep *replayReport) error {
+	keepPipes()
 	t := &inject.Task{
 		Selection: o.sel, Ports: s.ports, Scheduler: o.scheduler(), Timer: replay.Timer(o.liveOnly.timer), CPUs: o.liveOnly.cpus,
 		Nice: o.liveOnly.nice, RT: o.liveOnly.rt, BusyPoll: o.liveOnly.serve.BusyPoll,

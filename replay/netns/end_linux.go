@@ -41,9 +41,9 @@ type endProcess struct {
 func endMain(p *pipe, isServer bool, role End) {
 	e := &endProcess{p: p, isServer: isServer, signals: make(chan os.Signal, 4), messages: make(chan message),
 		cancel: func() {}, role: role}
-	// A terminal's interrupt reaches all processes of the lab; the router
-	// decides what it means.
-	signal.Notify(e.signals, syscall.SIGINT, syscall.SIGTERM)
+	// A terminal's interrupt or hang-up reaches all processes of the lab; the
+	// router decides what it means.
+	signal.Notify(e.signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	note, err := e.setUp()
 	if err != nil {
 		_ = p.send(message{Kind: done, Err: err.Error()})

@@ -51,7 +51,7 @@ type child struct {
 
 // routerMain is the router's life: its closing message.
 func routerMain(p *pipe, capture Capture) message {
-	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer cancel()
 	m, err := p.expect(setup)
 	if err != nil {
