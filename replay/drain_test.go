@@ -41,3 +41,19 @@ func TestDrain(t *testing.T) {
 		}
 	}
 }
+
+// TestDrainEnds: a drain that is called off ends at once.
+func TestDrainEnds(t *testing.T) {
+	asked := 0
+	s := play(t, traces.Scheduler{Qdisc: "pfifo", Link: "rate 1mbit delay 5ms"}, LiveOptions{Drain: func(error) time.Duration {
+		if asked++; asked > 3 {
+			return 0
+		}
+		return time.Minute
+	}}, func(s *session) {
+		s.burst(newTraffic(t, 1), 200, 10*time.Microsecond)
+	})
+	if s.err != nil || s.result.Unfinished == 0 || s.result.Horizon > pkt.Time(10*time.Second) {
+		t.Errorf("%d of %d packets unfinished at %v, %v", s.result.Unfinished, s.result.Packets, s.result.Horizon, s.err)
+	}
+}

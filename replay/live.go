@@ -69,8 +69,9 @@ type LiveOptions struct {
 	Flows int
 	// Packets ends the run after so many arrivals; 0 has no limit.
 	Packets uint64
-	// Drain, if not nil, is asked at the end, with the cause of it, for how long
-	// to go on with packets still held; without it they are accepted at once.
+	// Drain, if not nil, is asked at the end, again and again and with the cause
+	// of it, for how long to go on with packets still held: the earliest answer
+	// counts. Without it they are accepted at once.
 	Drain func(cause error) time.Duration
 	// Thread, if not nil, is called in the loop's thread before it starts.
 	Thread func() error
@@ -251,9 +252,7 @@ func (l *Live) draining(now pkt.Time) bool {
 	if l.opt.Drain == nil || l.port.Next() == pkt.Never {
 		return false
 	}
-	if l.deadline == pkt.Never {
-		l.deadline = now.Add(l.opt.Drain(context.Cause(l.ctx)))
-	}
+	l.deadline = min(l.deadline, now.Add(l.opt.Drain(context.Cause(l.ctx))))
 	if now >= l.deadline {
 		return false
 	}

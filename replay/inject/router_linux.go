@@ -118,7 +118,7 @@ func (r *routerEnd) options(clock record.Clock, recorded traces.Header) replay.L
 		Clock: clock, Ports: t.Ports, Scheduler: t.Scheduler, LinkHeader: recorded.LinkHeader, MTU: segmentMTU(recorded),
 		CEMark: CEMark, Timer: t.Timer,
 		Drain: func(cause error) time.Duration {
-			if errors.Is(cause, netns.ErrFinished) {
+			if errors.Is(cause, netns.ErrFinished) && !r.lab.Interrupted() {
 				return t.Drain
 			}
 			return 0

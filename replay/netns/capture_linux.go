@@ -23,8 +23,8 @@ type capturing struct {
 }
 
 // startCapture runs the capture function until it says that its queue is
-// bound.
-func (r *router) startCapture(f Capture) error {
+// bound. What interrupts the lab is outer's end.
+func (r *router) startCapture(outer context.Context, f Capture) error {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	c := &capturing{timeout: captureTimeout, stop: cancel, done: make(chan struct{})}
 	if w := r.cfg.Wire; w != nil {
@@ -33,7 +33,8 @@ func (r *router) startCapture(f Capture) error {
 	r.capture = c
 	bound := make(chan struct{})
 	l := &Lab{Config: *r.cfg, Rule: r.recordRule().String(), Files: r.files,
-		ready: sync.OnceFunc(func() { close(bound) }), counter: r.counter}
+		ready: sync.OnceFunc(func() { close(bound) }), counter: r.counter,
+		interrupted: func() bool { return outer.Err() != nil }}
 	go func() {
 		defer close(c.done)
 		runtime.LockOSThread() // a capture loop wants its own thread anyway

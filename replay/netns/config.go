@@ -165,8 +165,9 @@ type Lab struct {
 	// Files are Stdio.Extra, in order.
 	Files []*os.File
 
-	ready   func()
-	counter func() (nft.Counter, error)
+	ready       func()
+	counter     func() (nft.Counter, error)
+	interrupted func() bool
 }
 
 // Ready says that the queue is bound. The rule goes in and the traffic starts
@@ -176,6 +177,10 @@ func (l *Lab) Ready() { l.ready() }
 // Counter reads what the rule has sent to the queue so far. It fails before the
 // rule is in. It may be called from any goroutine.
 func (l *Lab) Counter() (nft.Counter, error) { return l.counter() }
+
+// Interrupted says that the lab is to end at once, which may be while its
+// capture takes its time to end.
+func (l *Lab) Interrupted() bool { return l.interrupted() }
 
 // Capture serves the queue. It binds l.Config.Queue, calls l.Ready, gives
 // verdicts until ctx ends, and returns after the last. The traffic has stopped

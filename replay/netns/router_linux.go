@@ -77,7 +77,7 @@ func (r *router) run(ctx context.Context, capture Capture) error {
 	if err := r.build(); err != nil {
 		return err
 	}
-	if err := r.attach(capture); err != nil {
+	if err := r.attach(ctx, capture); err != nil {
 		return err
 	}
 	r.started = true
@@ -85,7 +85,10 @@ func (r *router) run(ctx context.Context, capture Capture) error {
 	if err == nil {
 		err = r.wait(ctx)
 	}
-	return errors.Join(err, r.quiesce())
+	err = errors.Join(err, r.quiesce())
+	// A wire's capture may take its time to end, unless it is told not to.
+	r.result.Interrupted = r.result.Interrupted || r.cfg.Wire != nil && ctx.Err() != nil
+	return err
 }
 
 // build makes the namespaces, links and shapers, and readies both ends.
@@ -223,17 +226,17 @@ func (r *router) delayRules() []nft.Rule {
 }
 
 // attach binds the queues, then puts in the rules that feed them.
-func (r *router) attach(capture Capture) error {
+func (r *router) attach(ctx context.Context, capture Capture) error {
 	var rules []nft.Rule
 	if r.cfg.Ends {
-		return r.startCapture(capture)
+		return r.startCapture(ctx, capture)
 	}
 	if capture != nil {
 		rules = append(rules, r.recordRule())
 		if r.cfg.CEMark != 0 {
 			rules = append(rules, nft.Rule{Name: "mark", Hook: nft.Forward, Priority: markPriority, Mark: r.cfg.CEMark, SetCE: true})
 		}
-		if err := r.startCapture(capture); err != nil {
+		if err := r.startCapture(ctx, capture); err != nil {
 			return err
 		}
 	}
