@@ -61,6 +61,8 @@ type Ledger struct {
 	answers     bool   // the kernel does tell
 	full        uint64 // as it told
 	undelivered uint64
+	gaps        uint64 // packets missing in the ids, as events told
+	explained   uint64 // of gaps, those that are among full
 
 	stop  sync.Once
 	mu    sync.Mutex
@@ -81,8 +83,36 @@ func (g *Ledger) Append(r *traces.Record) {
 	g.keep(func() error { return g.w.Append(r) })
 }
 
-// Event writes e.
-func (g *Ledger) Event(e traces.Event) { g.keep(func() error { return g.w.Event(e) }) }
+// Event writes e, less what the kernel explains otherwise.
+func (g *Ledger) Event(e traces.Event) {
+	if e.Kind == traces.IDGap {
+		if e.Count = g.unexplained(e.Count); e.Count == 0 {
+			return
+		}
+	}
+	g.write(e)
+}
+
+func (g *Ledger) write(e traces.Event) { g.keep(func() error { return g.w.Event(e) }) }
+
+// unexplained is how many of n packets, missing in the ids, the kernel does not
+// tell of as having found the queue full. Most kernels drop such a packet before
+// it has an id; those that keep queued packets in a table give it one, and drop
+// it when the table is full.
+func (g *Ledger) unexplained(n uint64) uint64 {
+	g.gaps += n
+	g.askKernel()
+	if !g.answers || g.gaps <= g.undelivered {
+		return n
+	}
+	full := min(g.gaps-g.undelivered, g.full)
+	if full <= g.explained {
+		return n
+	}
+	more := min(n, full-g.explained)
+	g.explained += more
+	return n - more
+}
 
 // Tick does what is due by time; it wants to be called a few times a second.
 func (g *Ledger) Tick() {
@@ -125,7 +155,7 @@ func (g *Ledger) askKernel() {
 
 func (g *Ledger) queueFull(n uint64, text string) {
 	g.told.QueueFull += n
-	g.Event(traces.Event{Time: g.clock.Now(), Kind: traces.QueueFull, Count: n, Text: text})
+	g.write(traces.Event{Time: g.clock.Now(), Kind: traces.QueueFull, Count: n, Text: text})
 }
 
 // Stop ends the queue's feed. Just before it notes what the rule has sent: each
@@ -164,9 +194,9 @@ func (g *Ledger) StopWith(ctx context.Context, q interface{ Shutdown() }) (relea
 func (g *Ledger) Close(end traces.End, received uint64, seen Losses) Losses {
 	g.askKernel()
 	// Ids missing at the very end have no successor to show the gap.
-	if g.undelivered > seen.Missing {
-		g.told.Missing = g.undelivered - seen.Missing
-		g.Event(traces.Event{Time: g.clock.Now(), Kind: traces.IDGap, Count: g.told.Missing, Text: "after the last packet"})
+	if missing := g.Losses(seen).Missing; g.undelivered > missing {
+		g.told.Missing = g.undelivered - missing
+		g.write(traces.Event{Time: g.clock.Now(), Kind: traces.IDGap, Count: g.told.Missing, Text: "after the last packet"})
 	}
 	g.askRule(received, seen)
 	end.DurationNs = int64(g.clock.Now())
@@ -180,7 +210,8 @@ func (g *Ledger) Close(end traces.End, received uint64, seen Losses) Losses {
 func (g *Ledger) askRule(received uint64, seen Losses) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	known := received + seen.Missing + seen.Unparsed + g.told.Missing + g.told.QueueFull
+	all := g.Losses(seen)
+	known := received + all.Missing + all.Unparsed + all.QueueFull
 	if !g.knows || g.answers && !g.witness.FailOpen || g.fed <= known {
 		return
 	}
@@ -224,6 +255,7 @@ func (g *Ledger) QueueFullKnown() Certainty {
 // was not written.
 func (g *Ledger) Losses(seen Losses) Losses {
 	seen.Missing += g.told.Missing
+	seen.Missing -= min(g.explained, seen.Missing)
 	seen.QueueFull += g.told.QueueFull
 	if g.err != nil {
 		seen.Records += g.sum.Records - g.safe.Records

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/uqtool/uq/record/nfq"
 	"github.com/uqtool/uq/traces"
@@ -399,6 +400,66 @@ func TestQuota(t *testing.T) {
 		q.taken.Store(tt.taken)
 		if got := q.take(tt.n); got != tt.want {
 			t.Errorf("limit %d, %d taken: %d of %d are within, want %d", tt.limit, tt.taken, got, tt.n, tt.want)
+		}
+	}
+}
+
+// TestFullWithID: a kernel that gives a packet its id before it drops it for want
+// of room in the queue has it both in its own account and in a gap of the ids. It
+// is one loss, whichever is seen first, and the events tell of as many as the end.
+func TestFullWithID(t *testing.T) {
+	type step struct {
+		gap   uint64
+		state nfq.KernelState
+	}
+	for name, tt := range map[string]struct {
+		steps []step // the reader meets a gap, with the kernel's account by then
+		end   nfq.KernelState
+		want  Losses
+	}{
+		"gap seen":                  {[]step{{20, nfq.KernelState{Full: 30}}}, nfq.KernelState{Full: 30}, Losses{QueueFull: 30}},
+		"gaps seen":                 {[]step{{20, nfq.KernelState{Full: 30}}, {15, nfq.KernelState{Full: 40}}}, nfq.KernelState{Full: 50}, Losses{QueueFull: 50}},
+		"no gap: there is no id":    {[]step{{0, nfq.KernelState{Full: 30}}}, nfq.KernelState{Full: 30}, Losses{QueueFull: 30}},
+		"receive buffer":            {[]step{{20, nfq.KernelState{Undelivered: 20}}}, nfq.KernelState{Undelivered: 20}, Losses{Missing: 20}},
+		"receive buffer, no ids":    {[]step{{20, nfq.KernelState{Undelivered: 20, Full: 7}}}, nfq.KernelState{Undelivered: 20, Full: 7}, Losses{Missing: 20, QueueFull: 7}},
+		"both":                      {[]step{{27, nfq.KernelState{Undelivered: 20, Full: 7}}}, nfq.KernelState{Undelivered: 20, Full: 7}, Losses{Missing: 20, QueueFull: 7}},
+		"both, one after the other": {[]step{{7, nfq.KernelState{Full: 7}}, {20, nfq.KernelState{Undelivered: 20, Full: 7}}}, nfq.KernelState{Undelivered: 20, Full: 7}, Losses{Missing: 20, QueueFull: 7}},
+		"both, seen in the wrong order": {[]step{{7, nfq.KernelState{Full: 7}}, {5, nfq.KernelState{Undelivered: 20, Full: 7}}, {15, nfq.KernelState{Undelivered: 20, Full: 7}}},
+			nfq.KernelState{Undelivered: 20, Full: 7}, Losses{Missing: 20, QueueFull: 7}},
+		"the last ones unseen": {[]step{{7, nfq.KernelState{Full: 7}}}, nfq.KernelState{Undelivered: 20, Full: 9}, Losses{Missing: 20, QueueFull: 9}},
+		"nothing explains it":  {[]step{{20, nfq.KernelState{}}}, nfq.KernelState{}, Losses{Missing: 20}},
+	} {
+		var out bytes.Buffer
+		clock := StartClock()
+		w, err := traces.NewWriter(&out, NewHeader(clock, traces.Capture{}), traces.WriterOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var state nfq.KernelState
+		g := NewLedger(w, clock, Witness{KernelState: func() (nfq.KernelState, error) { return state, nil }})
+		var seen Losses
+		for _, s := range tt.steps {
+			state = s.state
+			g.Tick()
+			seen.Missing += s.gap
+			for _, e := range LossEvents(clock.Now(), nfq.Loss{Missing: s.gap}) {
+				g.Event(e)
+			}
+		}
+		state = tt.end
+		if got := g.Close(traces.End{}, 0, seen); got != tt.want {
+			t.Errorf("%s: %+v, want %+v", name, got, tt.want)
+		}
+		_, events, end, _ := read(t, out.Bytes())
+		told := map[string]uint64{}
+		for _, e := range events {
+			told[e.Kind.String()] += e.Count
+		}
+		if d := cmp.Diff(told, tt.want.ByKind()); d != "" {
+			t.Errorf("%s: events (-told +want):\n%s", name, d)
+		}
+		if d := cmp.Diff(tt.want.ByKind(), end.Lost, cmpopts.EquateEmpty()); d != "" {
+			t.Errorf("%s: end (-want +got):\n%s", name, d)
 		}
 	}
 }

@@ -22,17 +22,22 @@ const smallest = 64
 // the link. A kernel queue with less room drops before the qdisc decides. 0 is
 // unknown.
 func Room(p *egress.Port) uint64 {
-	limit := uint64(sched.Room(p.Scheduler(), smallest))
+	return RoomFor(p, smallest)
+}
+
+// RoomFor is Room where no packet takes up less than size bytes.
+func RoomFor(p *egress.Port, size int) uint64 {
+	limit := uint64(sched.Room(p.Scheduler(), size))
 	if limit == 0 {
 		return 0
 	}
-	return limit + 1 + underway(p.Link())
+	return limit + 1 + underway(p.Link(), size)
 }
 
 // underway is how many packets the link keeps from their verdict.
-func underway(l link.Link) uint64 {
+func underway(l link.Link, size int) uint64 {
 	if h, ok := l.(link.Holder); ok {
-		return h.Holds(smallest)
+		return h.Holds(size)
 	}
 	return 0
 }

@@ -73,6 +73,7 @@ type recordReport struct {
 	Lab *netns.Result `json:"lab,omitempty"`
 
 	failOpen  bool
+	maxLen    int
 	scheduler *traces.Scheduler
 	nothing   string // said where no packet came
 }
@@ -156,7 +157,7 @@ func runRecord(ctx context.Context, s *streams, o recordOptions, f *pflag.FlagSe
 	}
 	o.set.Output = outputName(o.output)
 	o.set.Status = len(o.command) == 0 // a command has the terminal for itself
-	rep := recordReport{Format: report.Format, Command: "record", Output: o.output, failOpen: o.set.FailOpen, scheduler: o.set.Scheduler, nothing: o.host.nothing()}
+	rep := recordReport{Format: report.Format, Command: "record", Output: o.output, failOpen: o.set.FailOpen, maxLen: o.set.MaxLen, scheduler: o.set.Scheduler, nothing: o.host.nothing()}
 	if o.lab.on {
 		err = recordInLab(ctx, o, out.File, served, &rep)
 	} else {

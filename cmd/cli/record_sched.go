@@ -11,6 +11,7 @@ import (
 	"github.com/uqtool/uq/record/nfq"
 	"github.com/uqtool/uq/record/nft"
 	"github.com/uqtool/uq/replay"
+	"github.com/uqtool/uq/replay/netns"
 	"github.com/uqtool/uq/sim/egress"
 	"github.com/uqtool/uq/sim/link"
 	"github.com/uqtool/uq/sim/pkt"
@@ -62,6 +63,10 @@ func (o *schedOptions) validate(r *recordOptions, f *pflag.FlagSet) error {
 		r.set.Warnings = append(r.set.Warnings, fmt.Sprintf("%q takes super-packets apart in Linux, but a live queue holds them whole: --gso off has the kernel segment them before the queue", o.qdisc))
 	}
 	r.set.makeRoom(replay.Room(port), f.Changed("maxlen"))
+	if room := replay.RoomFor(port, netns.MTU); room > nfq.TableSize {
+		r.set.Warnings = append(r.set.Warnings, fmt.Sprintf("%q may hold %d packets on this link, but newer kernels hold no more than about %d in a queue, whatever --maxlen says, and drop the rest before it decides: give it a smaller limit",
+			r.set.Scheduler.Qdisc, room, nfq.TableSize))
+	}
 	if r.lab.on && !f.Changed("bottleneck") {
 		r.lab.bottleneck = "delay 20ms"
 	}

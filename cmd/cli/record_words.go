@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/uqtool/uq/record"
+	"github.com/uqtool/uq/record/nfq"
 	"github.com/uqtool/uq/sim/report"
 )
 
@@ -29,7 +30,7 @@ func writeRecordSummary(w io.Writer, r recordReport) {
 		fmt.Fprintf(w, "wrote %s to %s, %.1f B a packet; %s %s (median), %s (99 %%), %s (most)\n",
 			byteCount(s.FileBytes), outputName(r.Output), s.BytesPerPacket, what, nanos(s.VerdictLatencyNs.P50), nanos(s.VerdictLatencyNs.P99), nanos(s.VerdictLatencyNs.Max))
 	}
-	for _, line := range lossLines(s.Losses, r.failOpen) {
+	for _, line := range lossLines(s.Losses, r.failOpen, r.maxLen) {
 		fmt.Fprintln(w, line)
 	}
 	if line := certaintyLine(s.QueueFullKnown); line != "" {
@@ -68,9 +69,13 @@ func writeLive(w io.Writer, r recordReport) {
 	_ = rep.WriteWords(w, report.Words{Flows: 8}) // as the lines above
 }
 
+// tableFull is what more --maxlen does not help.
+var tableFull = fmt.Sprintf(" found the queue full: newer kernels hold no more than about %d packets in one, whatever --maxlen says: give the scheduler a smaller limit", nfq.TableSize)
+
 // lossLines says what was lost, what that means and what would help. With
-// fail-open, what did not fit was not lost to anybody but the trace.
-func lossLines(l record.Losses, failOpen bool) []string {
+// fail-open, what did not fit was not lost to anybody but the trace. maxLen is
+// the limit that the kernel's queue was asked for.
+func lossLines(l record.Losses, failOpen bool, maxLen int) []string {
 	var out []string
 	add := func(n uint64, fate, format string) {
 		if n > 0 {
@@ -81,9 +86,16 @@ func lossLines(l record.Losses, failOpen bool) []string {
 	if failOpen {
 		fate = "passed unseen"
 	}
-	add(l.Missing, fate, "%d packets did not fit the receive buffer: raise --rcvbuf (sysctl net.core.rmem_max may limit it)")
+	missing := "%d packets did not fit the receive buffer: raise --rcvbuf (sysctl net.core.rmem_max may limit it)"
+	if l.Overflows == 0 && maxLen >= nfq.TableSize { // the kernel did not complain of the buffer
+		missing = "%d packets" + tableFull
+	}
+	add(l.Missing, fate, missing)
 	full := "%d packets found the queue full: raise --maxlen"
-	if l.Overflows > 0 { // without a later packet there is no gap in the ids
+	switch {
+	case maxLen >= nfq.TableSize:
+		full = "%d packets" + tableFull
+	case l.Overflows > 0: // without a later packet there is no gap in the ids
 		full = "%d packets found the queue full, or at the very end the receive buffer: raise --maxlen, or --rcvbuf"
 	}
 	add(l.QueueFull, fate, full)

@@ -23,24 +23,29 @@ func TestRecordWords(t *testing.T) {
 	part.Losses = record.Losses{Records: 9, Missing: 2, QueueFull: 4}
 	last := part
 	last.Losses.Overflows = 1
+	table := whole
+	table.Losses = record.Losses{Missing: 2, QueueFull: 4}
 	least, blind := whole, whole
 	least.QueueFullKnown, blind.QueueFullKnown = record.AtLeast, record.Unknown
 	for _, tt := range []struct {
 		sum      record.Summary
 		failOpen bool
+		maxLen   int
 		want     []string
 	}{
-		{whole, false, []string{"recorded 10 packets (about 12 on the wire), 15.0 kB, in 2.0 s: stopped"}},
-		{part, false, []string{
+		{whole, false, nfq.DefaultMaxLen, []string{"recorded 10 packets (about 12 on the wire), 15.0 kB, in 2.0 s: stopped"}},
+		{part, false, nfq.DefaultMaxLen, []string{
 			"recorded 1 packets (about 3 on the wire), 4.0 kB, of 10 packets, 15.0 kB, that passed, in 2.0 s: stopped",
 			"lost: 2 packets did not fit the receive buffer", "lost: 4 packets found the queue full", "not recorded: 9 packets passed"}},
-		{last, false, []string{"lost: 4 packets found the queue full, or at the very end the receive buffer: raise --maxlen, or --rcvbuf", "note: the kernel found the receive buffer full 1 times"}},
-		{least, false, []string{"note: without super-packets, there may be more losses at the queue than stated"}},
-		{blind, false, []string{"note: cannot know whether packets found the queue full"}},
-		{part, true, []string{"passed unseen: 2 packets did not fit the receive buffer", "passed unseen: 4 packets found the queue full"}},
+		{last, false, nfq.DefaultMaxLen, []string{"lost: 4 packets found the queue full, or at the very end the receive buffer: raise --maxlen, or --rcvbuf", "note: the kernel found the receive buffer full 1 times"}},
+		{table, false, nfq.TableSize, []string{"lost: 2 packets found the queue full: newer kernels hold no more than", "lost: 4 packets found the queue full: newer kernels hold"}},
+		{last, false, nfq.TableSize, []string{"lost: 2 packets did not fit the receive buffer", "lost: 4 packets found the queue full: newer kernels hold"}},
+		{least, false, nfq.DefaultMaxLen, []string{"note: without super-packets, there may be more losses at the queue than stated"}},
+		{blind, false, nfq.DefaultMaxLen, []string{"note: cannot know whether packets found the queue full"}},
+		{part, true, nfq.DefaultMaxLen, []string{"passed unseen: 2 packets did not fit the receive buffer", "passed unseen: 4 packets found the queue full"}},
 	} {
 		var b strings.Builder
-		writeRecordSummary(&b, recordReport{recorded: recorded{Record: tt.sum}, failOpen: tt.failOpen})
+		writeRecordSummary(&b, recordReport{recorded: recorded{Record: tt.sum}, failOpen: tt.failOpen, maxLen: tt.maxLen})
 		for _, want := range tt.want {
 			if !strings.Contains("\n"+b.String(), "\n"+want) {
 				t.Errorf("want %q in\n%s", want, b.String())
