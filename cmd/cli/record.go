@@ -302,7 +302,7 @@ func recordQueue(ctx context.Context, set recordSettings, in surroundings, out *
 	if err := empty(out); err != nil {
 		return rec, err
 	}
-	w, err := traces.NewWriter(out, h, traces.WriterOptions{})
+	w, err := traces.NewWriter(patient(ctx, out), h, traces.WriterOptions{})
 	if err != nil {
 		return rec, err
 	}

@@ -1,11 +1,16 @@
 package cli
 
 import (
+	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestLiveHangUp: the end of its terminal ends a recording in good order, with
@@ -88,4 +93,42 @@ func (p *place) leave(wantCode int, set func(r *recording, pipe *os.File), mode 
 		p.t.Errorf("%d of %d packets passed\n%s", through, met, r.errs.String())
 	}
 	return r
+}
+
+// TestLiveDeafReader: a reader of the trace that is there, but does not read,
+// does not keep a recording from ending; a second signal has it end at once.
+func TestLiveDeafReader(t *testing.T) {
+	inPlaces(t, "record qdisc", func(p *place, mode []string) {
+		for signals, most := range map[int]time.Duration{1: 4 * patience, 2: patience - time.Second} {
+			pipe := filepath.Join(p.dir, fmt.Sprint("pipe", signals))
+			if err := unix.Mkfifo(pipe, 0o600); err != nil {
+				p.t.Fatal(err)
+			}
+			in, err := os.OpenFile(pipe, os.O_RDONLY|unix.O_NONBLOCK, 0) // without waiting for a writer
+			if err != nil {
+				p.t.Fatal(err)
+			}
+			defer in.Close()
+			if _, err := unix.FcntlInt(in.Fd(), unix.F_SETPIPE_SZ, 4096); err != nil {
+				p.t.Fatal(err)
+			}
+			r := p.start(pipe, mode...)
+			p.gently(30_000, 100)
+			r.rest()
+			kill := time.AfterFunc(30*time.Second, func() { _ = r.cmd.Process.Kill() })
+			begun := time.Now()
+			for range signals {
+				r.signal(syscall.SIGINT)
+				time.Sleep(500 * time.Millisecond)
+			}
+			r.wait(exitRuntime)
+			kill.Stop()
+			if took := time.Since(begun); took > most || !strings.Contains(r.errs.String(), "its reader took nothing for") {
+				p.t.Errorf("ended %s after %d signals, in words\n%s", took, signals, r.errs.String())
+			}
+			if l := r.rep.Record.Losses; l.Records == 0 || r.met != r.rep.Record.Packets+l.Missing+l.QueueFull || r.through != r.met-l.Missing-l.QueueFull {
+				p.t.Errorf("met %d, through %d, losses %+v", r.met, r.through, l)
+			}
+		}
+	})
 }
