@@ -7,9 +7,9 @@ import (
 	"github.com/uqtool/uq/traces"
 )
 
-// ethernetHeader is what a queue on an Ethernet device counts on top of the IP
+// LinkHeader is what a queue on an Ethernet device counts on top of the IP
 // packet, in bytes.
-const ethernetHeader = 14
+const LinkHeader = 14
 
 // NewHeader starts a trace's header: the machine, the clock's anchor, the
 // devices there are and what a recording never holds. Tool, comment and
@@ -24,7 +24,7 @@ func NewHeader(c Clock, how traces.Capture) traces.Header {
 		Anchor:      &anchor,
 		Capture:     &how,
 		Devices:     devices(),
-		LinkHeader:  ethernetHeader,
+		LinkHeader:  LinkHeader,
 		NotCaptured: []string{"payload", "link-layer header", "IP and TCP options"},
 	}
 }

@@ -280,7 +280,7 @@ func (in *surroundings) witness(set recordSettings) record.Witness {
 }
 
 // recordQueue binds the queue and records to out until ctx ends. Only once the
-// queue is bound is out emptied.
+// queue is bound and its loop can run is out emptied.
 func recordQueue(ctx context.Context, set recordSettings, in surroundings, out *os.File) (rec recorded, err error) {
 	qs, err := openQueues(nfq.Config{
 		Queue: in.queue, CopyRange: set.CopyRange, MaxLen: set.MaxLen,
@@ -290,19 +290,20 @@ func recordQueue(ctx context.Context, set recordSettings, in surroundings, out *
 		return rec, err
 	}
 	defer func() { err = errors.Join(nameOutput(err, set.Output), qs.close()) }()
-	clock := record.StartClock()
-	h := record.NewHeader(clock, traces.Capture{
-		Queue: in.queue, Mode: in.mode, Rule: in.rule, CopyRange: set.CopyRange, MaxLen: set.MaxLen,
-		GSO: set.GSO, FailOpen: set.FailOpen, RcvBuf: qs[0].RcvBuf(), SegmentMTU: in.mtu, Direction: in.dir,
-	})
-	if set.Queues > 1 {
-		h.Capture.Queues = set.Queues
+	mon, err := newMonitor(set, in)
+	if err != nil {
+		return rec, err
 	}
-	h.Tool, h.Comment, h.Scenario, h.Scheduler = toolName(), set.Comment, in.scenario, set.Scheduler
+	defer func() { err = errors.Join(err, mon.close()) }()
+	clock := record.StartClock()
+	run, err := prepareLoop(qs, clock, set, in, mon)
+	if err != nil {
+		return rec, err
+	}
 	if err := empty(out); err != nil {
 		return rec, err
 	}
-	w, err := traces.NewWriter(patient(ctx, out), h, traces.WriterOptions{})
+	w, err := traces.NewWriter(patient(ctx, out), set.header(clock, in, qs[0].RcvBuf()), traces.WriterOptions{})
 	if err != nil {
 		return rec, err
 	}
@@ -311,30 +312,55 @@ func recordQueue(ctx context.Context, set recordSettings, in surroundings, out *
 			return rec, err
 		}
 	}
-	mon, err := newMonitor(set, in)
-	if err != nil {
-		return rec, err
-	}
-	defer func() { err = errors.Join(err, mon.close()) }()
 	if err := in.ready(); err != nil {
 		return rec, err
 	}
+	return run(ctx, w)
+}
+
+// header is the trace's.
+func (set *recordSettings) header(clock record.Clock, in surroundings, rcvbuf int) traces.Header {
+	h := record.NewHeader(clock, traces.Capture{
+		Queue: in.queue, Mode: in.mode, Rule: in.rule, CopyRange: set.CopyRange, MaxLen: set.MaxLen,
+		GSO: set.GSO, FailOpen: set.FailOpen, RcvBuf: rcvbuf, SegmentMTU: in.mtu, Direction: in.dir,
+	})
+	if set.Queues > 1 {
+		h.Capture.Queues = set.Queues
+	}
+	h.Tool, h.Comment, h.Scenario, h.Scheduler = toolName(), set.Comment, in.scenario, set.Scheduler
+	return h
+}
+
+// prepareLoop does whatever can fail before the loop runs, and returns the loop.
+func prepareLoop(qs bound, clock record.Clock, set recordSettings, in surroundings, mon *monitor) (func(context.Context, *traces.Writer) (recorded, error), error) {
 	if set.Scheduler != nil {
-		return scheduleQueue(ctx, qs[0], w, replay.LiveOptions{
-			Clock: clock, Ports: set.ports, Scheduler: *set.Scheduler, LinkHeader: h.LinkHeader, MTU: in.mtu,
+		if err := set.Thread.Try(1); err != nil {
+			return nil, err
+		}
+		l, err := replay.NewLive(qs[0], replay.LiveOptions{
+			Clock: clock, Ports: set.ports, Scheduler: *set.Scheduler, LinkHeader: record.LinkHeader, MTU: in.mtu,
 			CEMark: ceMark, Timer: set.Timer, Packets: set.Packets, Progress: mon.show, Meter: mon.meter(), Witness: in.witness(set),
 			Thread: func() error { return set.Thread.Tune(0) },
 		})
+		if err != nil {
+			return nil, err
+		}
+		return func(ctx context.Context, w *traces.Writer) (recorded, error) { return scheduleQueue(ctx, l, w, clock) }, nil
+	}
+	if err := set.Thread.Try(len(qs)); err != nil {
+		return nil, err
 	}
 	all := make([]record.Queue, len(qs))
 	for i, q := range qs {
 		all[i] = q
 	}
-	rec.Record, err = record.RunAll(ctx, all, w, record.Options{
-		Clock: clock, CopyRange: set.CopyRange, MTU: in.mtu, Packets: set.Packets, Progress: mon.show, Meter: mon.meter(),
-		Witness: in.witness(set), Thread: set.Thread.Tune,
-	})
-	return rec, err
+	return func(ctx context.Context, w *traces.Writer) (rec recorded, err error) {
+		rec.Record, err = record.RunAll(ctx, all, w, record.Options{
+			Clock: clock, CopyRange: set.CopyRange, MTU: in.mtu, Packets: set.Packets, Progress: mon.show, Meter: mon.meter(),
+			Witness: in.witness(set), Thread: set.Thread.Tune,
+		})
+		return rec, err
+	}, nil
 }
 
 // nameOutput gives an error of the trace's file the name that the user knows

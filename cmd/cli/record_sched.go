@@ -109,16 +109,12 @@ func (set *recordSettings) makeRoom(room uint64, chosen bool) {
 }
 
 // scheduleQueue lets a scheduler decide about the queue's packets.
-func scheduleQueue(ctx context.Context, q *nfq.Queue, w *traces.Writer, o replay.LiveOptions) (rec recorded, err error) {
-	l, err := replay.NewLive(q, o)
-	if err != nil {
-		return rec, err
-	}
+func scheduleQueue(ctx context.Context, l *replay.Live, w *traces.Writer, clock record.Clock) (rec recorded, err error) {
 	res, err := l.Run(ctx, w)
 	rec.Live = &res
 	rec.Record = record.Summary{
 		Counts: res.Counts, FileBytes: w.Stats().Bytes,
-		DurationNs: int64(o.Clock.Now()), VerdictLatencyNs: res.Lateness,
+		DurationNs: int64(clock.Now()), VerdictLatencyNs: res.Lateness,
 		QueueFullKnown: res.QueueFullKnown, Clean: err == nil, Why: res.Why,
 	}
 	rec.Record.Keep(res.Kept)

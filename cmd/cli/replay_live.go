@@ -95,6 +95,9 @@ func (l *liveOptions) validate() error {
 	if l.cpus, err = thread.ParseCPUs(l.cpu); err != nil || len(l.cpus) > 2 {
 		return usageErrorf("--cpu %q: want one or two CPU numbers, as 0 or 0,1, or auto or none", l.cpu)
 	}
+	if _, err := parseCPUs(l.cpu); err != nil {
+		return usageErrorf("--cpu: %w", err)
+	}
 	return nil
 }
 

@@ -87,11 +87,20 @@ func (o *queuesOptions) validate(set *recordSettings, first uint16, ours bool) (
 	}
 	set.Queues, set.Fanout = o.queues, o.fanout
 	if o.cpu != "" {
-		if set.Thread.CPUs, err = thread.ParseCPUs(o.cpu); err != nil {
+		if set.Thread.CPUs, err = parseCPUs(o.cpu); err != nil {
 			return usageErrorf("--cpu: %w", err)
 		}
 	}
 	return nil
+}
+
+// parseCPUs reads a list of CPUs that this process may use.
+func parseCPUs(s string) ([]int, error) {
+	cpus, err := thread.ParseCPUs(s)
+	if err != nil {
+		return nil, err
+	}
+	return cpus, thread.Options{CPUs: cpus}.Try(len(cpus))
 }
 
 // bound is the queues of a recording, open.

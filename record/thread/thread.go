@@ -54,6 +54,22 @@ func (o Options) Validate() error {
 	return nil
 }
 
+// Try says whether Tune would work in so many threads, which end with it: what
+// cannot start is best known before anything is given up for it.
+func (o Options) Try(n int) error {
+	for i := range n {
+		tried := make(chan error)
+		go func() {
+			runtime.LockOSThread() // and never unlock: nobody else may have the thread
+			tried <- o.Tune(i)
+		}()
+		if err := <-tried; err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // The runtime's share, which is the whole process's.
 var share struct {
 	sync.Mutex
