@@ -11,7 +11,7 @@ import (
 // alone, until the first is over.
 func TestLock(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "t.zst")
-	first, err := openOutput(name)
+	first, err := openOutput(t.Context(), name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -19,7 +19,7 @@ func TestLock(t *testing.T) {
 		t.Fatal(err)
 	}
 	var e *exitError
-	if _, err := openOutput(name); !errors.Is(err, errLocked) || !errors.As(err, &e) || e.code != exitUsage {
+	if _, err := openOutput(t.Context(), name); !errors.Is(err, errLocked) || !errors.As(err, &e) || e.code != exitUsage {
 		t.Errorf("second: error %v", err)
 	}
 	if err := first.close(); err != nil {
@@ -28,7 +28,7 @@ func TestLock(t *testing.T) {
 	if b, err := os.ReadFile(name); string(b) != "trace" {
 		t.Errorf("the file holds %q, error %v", b, err)
 	}
-	again, err := openOutput(name)
+	again, err := openOutput(t.Context(), name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +47,7 @@ func TestLockReplay(t *testing.T) {
 	defer trace.Close()
 	name := filepath.Join(t.TempDir(), "t.zst")
 	for _, open := range []func() (*output, error){
-		func() (*output, error) { return openOutput(name) },
+		func() (*output, error) { return openOutput(t.Context(), name) },
 		func() (*output, error) { return openReplayOutput(name, trace) },
 	} {
 		first, err := open()
@@ -58,7 +58,7 @@ func TestLockReplay(t *testing.T) {
 		if _, err := openReplayOutput(name, trace); !errors.Is(err, errLocked) || !errors.As(err, &e) || e.code != exitUsage {
 			t.Errorf("replay: error %v", err)
 		}
-		if _, err := openOutput(name); !errors.Is(err, errLocked) {
+		if _, err := openOutput(t.Context(), name); !errors.Is(err, errLocked) {
 			t.Errorf("record: error %v", err)
 		}
 		if err := first.close(); err != nil {

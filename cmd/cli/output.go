@@ -1,9 +1,12 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
+	"syscall"
+	"time"
 )
 
 // output is the file a trace goes to.
@@ -12,9 +15,10 @@ type output struct {
 	created bool
 }
 
-// openOutput opens the trace's file without emptying it yet. It refuses what is
-// neither a file nor a pipe, and a terminal.
-func openOutput(name string) (*output, error) {
+// openOutput opens the trace's file without emptying it yet, and waits for the
+// reader of a named pipe. It refuses what is neither a file nor a pipe, and a
+// terminal.
+func openOutput(ctx context.Context, name string) (*output, error) {
 	if name == "-" {
 		if isTerminal(os.Stdout) {
 			return nil, usageErrorf("-o -: standard output is a terminal, and a trace is binary: redirect it")
@@ -28,7 +32,10 @@ func openOutput(name string) (*output, error) {
 	if err == nil && !st.Mode().IsRegular() && st.Mode()&fs.ModeNamedPipe == 0 && name != os.DevNull {
 		return nil, usageErrorf("-o %s: not a file: choose another name, or redirect -o -", name)
 	}
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE, 0o666)
+	f, err := openReadable(ctx, name)
+	if err != nil && errors.Is(err, ctx.Err()) {
+		return nil, err
+	}
 	if err != nil {
 		if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
 			err = pe.Err
@@ -42,6 +49,25 @@ func openOutput(name string) (*output, error) {
 	}
 	return o, nil
 }
+
+// openReadable opens a file for writing. A named pipe that nobody reads, which
+// would block, is tried again until ctx ends.
+func openReadable(ctx context.Context, name string) (*os.File, error) {
+	for {
+		f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|syscall.O_NONBLOCK, 0o666)
+		if !errors.Is(err, syscall.ENXIO) {
+			return f, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(readerEvery):
+		}
+	}
+}
+
+// readerEvery is how often a named pipe is looked at for a reader.
+const readerEvery = 20 * time.Millisecond
 
 // empty discards what a file held before.
 func empty(f *os.File) error {

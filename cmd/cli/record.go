@@ -148,7 +148,7 @@ func runRecord(ctx context.Context, s *streams, o recordOptions, f *pflag.FlagSe
 		return err
 	}
 	defer served.Close() // nil is fine
-	out, err := openOutput(o.output)
+	out, err := openOutput(ctx, o.output)
 	if err != nil {
 		return err
 	}
