@@ -43,6 +43,7 @@
 //	  nfq decode nft   the queue's socket; headers to records; rules
 //	  thread metrics   where the loops run; Prometheus
 //	replay             the live loop around a Port, and Verify
+//	  raw              copies of packets, past the queue
 //	  netns            the lab: namespaces, a bottleneck, traffic
 //	  inject           sends a trace through a lab, accounts for every packet
 //	  bench            what queues in userspace cost, beside their peers
@@ -70,6 +71,15 @@
 // wireless medium that contends before it sends, or fails, fits: an opportunity
 // may be busy without taking a packet.
 //
+// # Stations
+//
+// A link may reach several stations, as an access point's medium does
+// ([link.Stationed]). A scheduler that keeps its packets by station ([sched.Stations])
+// says whose turn it is, the link how many packets go at once, and what airtime they
+// took; any other scheduler fills the driver's queue below it. What a station sends
+// passes no scheduler: the port hands it to the link ([link.Uplinker]), where it
+// contends for the same air.
+//
 // # Determinism
 //
 // The same trace, configuration and seed give the same events on every machine.
@@ -86,4 +96,5 @@ package sim
 import (
 	_ "github.com/uqtool/uq/sim/link" // for the doc links above
 	_ "github.com/uqtool/uq/sim/random"
+	_ "github.com/uqtool/uq/sim/sched"
 )
