@@ -123,7 +123,8 @@ func (c *capture) timeout() time.Duration {
 // serve gives a batch its verdicts and then notes what there is to note.
 func (c *capture) serve(b nfq.Batch, now pkt.Time) error {
 	err := c.accept(b.Packets)
-	done := c.clock.Now()
+	done, sent := c.clock.Now(), nfq.Sent(len(b.Packets), err)
+	b.Loss.Refused += uint64(len(b.Packets) - sent)
 	c.rounds.Advance(b)
 	for _, r := range b.Gone {
 		c.markLost(r.ID)
@@ -141,16 +142,19 @@ func (c *capture) serve(b nfq.Batch, now pkt.Time) error {
 	if c.untold.Any() {
 		c.ready(now)
 	}
-	if err != nil || len(b.Packets) == 0 {
+	if len(b.Packets) == 0 {
 		c.noteOverrun(now)
 		return err
 	}
 	_ = c.batches.RecordValue(int64(len(b.Packets)))
-	_ = c.latency.RecordValues(min(int64(done.Sub(now)), maxLatency), int64(len(b.Packets)))
-	c.meter.Decided(traces.Accept, len(b.Packets))
-	c.meter.Late(done.Sub(now), len(b.Packets))
+	_ = c.latency.RecordValues(min(int64(done.Sub(now)), maxLatency), int64(sent))
+	c.meter.Decided(traces.Accept, sent)
+	c.meter.Late(done.Sub(now), sent)
 	c.take(b.Packets, now, done)
-	return nil
+	for _, p := range b.Packets[sent:] {
+		c.markLost(p.ID) // dropped when the queue is closed
+	}
+	return err
 }
 
 // accept lets all packets pass. Each has a verdict of its own, although one for
@@ -202,7 +206,7 @@ func (c *capture) ready(now pkt.Time) bool {
 	return true
 }
 
-// markLost notes that the verdict for id came too late. A packet whose block is
+// markLost notes that no verdict for id came in time. A packet whose block is
 // with the writer already stays as it is; an event counts it all the same.
 func (c *capture) markLost(id uint32) {
 	if c.open != nil && c.open.markLost(id) {

@@ -351,17 +351,47 @@ func TestQueueFailure(t *testing.T) {
 	})
 }
 
+// A verdict that cannot be sent is none: its packet is recorded as lost, and
+// counted. The recording ends with it.
 func TestSendFailure(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := startRun(t, Options{}, nil)
-		r.q.SendErr = errors.New("no verdicts today")
-		r.q.Push(udpPackets(3)...)
-		<-r.done
-		recs, _, end, _ := read(t, r.out.Bytes())
-		if !errors.Is(r.err, r.q.SendErr) || len(recs) != 0 || end.Clean {
-			t.Errorf("error %v, %d records, end %+v", r.err, len(recs), end)
-		}
-	})
+	dead := errors.New("no verdicts today")
+	for _, tt := range []struct {
+		err            error
+		packets, given int
+	}{
+		{dead, 3, 0},
+		{&nfq.SendError{Sent: 0, Err: dead}, 3, 0},
+		{&nfq.SendError{Sent: 2, Err: dead}, 3, 2},
+		{&nfq.SendError{Sent: 40, Err: dead}, nfq.BatchSize, 40},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var m Meter
+			r := startRun(t, Options{Meter: &m}, nil)
+			r.q.SendErr = tt.err
+			r.q.Push(udpPackets(tt.packets)...)
+			<-r.done
+			recs, events, end, _ := read(t, r.out.Bytes())
+			lost := tt.packets - tt.given
+			if !errors.Is(r.err, dead) || end.Clean || len(recs) != tt.packets || r.sum.Packets != uint64(tt.packets) ||
+				len(r.q.Given()) != tt.given || r.sum.VerdictLatencyNs.Count != int64(tt.given) {
+				t.Errorf("%v: error %v, %d records, %d given, summary %+v", tt, r.err, len(recs), len(r.q.Given()), r.sum)
+			}
+			for i, rec := range recs {
+				if want := i >= tt.given; (rec.Verdict == traces.Lost) != want {
+					t.Errorf("%v: record %d: verdict %s", tt, i, rec.Verdict)
+				}
+			}
+			if want := (Losses{Refused: uint64(lost)}); r.sum.Losses != want || end.Lost[refusedName] != uint64(lost) {
+				t.Errorf("%v: losses %+v, end %v, want %+v", tt, r.sum.Losses, end.Lost, want)
+			}
+			if len(events) != 1 || events[0].Text != "verdicts refused" || events[0].Count != uint64(lost) {
+				t.Errorf("%v: events %v", tt, events)
+			}
+			if got := m.Read(); got.Verdicts[traces.Accept] != uint64(tt.given) || got.Backlog != uint64(lost) {
+				t.Errorf("%v: meter %+v", tt, got)
+			}
+		})
+	}
 }
 
 func TestPacketLimit(t *testing.T) {

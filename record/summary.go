@@ -27,7 +27,7 @@ type Losses struct {
 	QueueFull uint64 `json:"queue_full"`
 	// Gone counts packets that the kernel gave up before their verdict.
 	Gone uint64 `json:"gone"`
-	// Refused counts verdicts refused for another reason.
+	// Refused counts verdicts refused for another reason, or not even sent.
 	Refused uint64 `json:"refused"`
 	// Unparsed counts messages that could not be read.
 	Unparsed uint64 `json:"unparsed"`

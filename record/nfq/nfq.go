@@ -136,6 +136,32 @@ type Verdict struct {
 	Payload []byte
 }
 
+// SendError says that verdicts could not be sent. Their packets stay in the
+// kernel's queue, which drops them when it is closed.
+type SendError struct {
+	// Sent is how many verdicts, from the first on, went.
+	Sent int
+	Err  error
+}
+
+// Error implements error.
+func (e *SendError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *SendError) Unwrap() error { return e.Err }
+
+// Sent is how many of n verdicts went, according to the error of Send; none
+// where that does not tell.
+func Sent(n int, err error) int {
+	if err == nil {
+		return n
+	}
+	if se := (*SendError)(nil); errors.As(err, &se) {
+		return min(se.Sent, n)
+	}
+	return 0
+}
+
 // Batch is what one Receive brought. Its slices belong to the queue and are
 // valid until the next Receive.
 type Batch struct {
@@ -162,7 +188,7 @@ type Loss struct {
 	Overflows uint64
 	// Gone counts verdicts for packets that the kernel no longer held.
 	Gone uint64
-	// Refused counts verdicts refused for another reason.
+	// Refused counts verdicts refused for another reason, or not even sent.
 	Refused uint64
 	// Unparsed counts messages that could not be read, wholly or in part.
 	Unparsed uint64

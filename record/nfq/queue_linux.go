@@ -152,27 +152,38 @@ func (q *Queue) stopFeed() {
 }
 
 // Send gives verdicts, in order, in as few calls as possible. That a packet no
-// longer exists is not an error here: a later Receive reports it.
+// longer exists is not an error here: a later Receive reports it. Any error is a
+// *SendError.
 func (q *Queue) Send(vs []Verdict) error {
 	q.out = q.out[:0]
+	sent := 0
 	for i := range vs {
-		n := 0
-		if len(q.plain) > 1 {
-			if n = int(vs[i].Queue - q.num); n >= len(q.plain) {
-				return fmt.Errorf("send verdict for packet %d of queue %d: only queues %d to %d are bound", vs[i].ID, vs[i].Queue, q.num, int(q.num)+len(q.plain)-1)
+		err := q.append(&vs[i])
+		if err == nil && len(q.out) >= sendChunk {
+			if err = q.flush(); err == nil {
+				sent = i + 1
 			}
 		}
-		var err error
-		if q.out, err = q.plain[n].append(q.out, q.num+uint16(n), &vs[i]); err != nil {
-			return err
-		}
-		if len(q.out) >= sendChunk {
-			if err := q.flush(); err != nil {
-				return err
-			}
+		if err != nil {
+			return &SendError{sent, err}
 		}
 	}
-	return q.flush()
+	if err := q.flush(); err != nil {
+		return &SendError{sent, err}
+	}
+	return nil
+}
+
+// append puts a verdict among what the next flush sends.
+func (q *Queue) append(v *Verdict) (err error) {
+	n := 0
+	if len(q.plain) > 1 {
+		if n = int(v.Queue - q.num); n >= len(q.plain) {
+			return fmt.Errorf("send verdict for packet %d of queue %d: only queues %d to %d are bound", v.ID, v.Queue, q.num, int(q.num)+len(q.plain)-1)
+		}
+	}
+	q.out, err = q.plain[n].append(q.out, q.num+uint16(n), v)
+	return err
 }
 
 // sendChunk keeps one write well below a socket's default send buffer.

@@ -19,7 +19,8 @@ type Queue struct {
 	// MaxLen is the most packets it holds; more are dropped and counted as
 	// Full. 0 has no limit.
 	MaxLen int
-	// SendErr, when set, is what Send returns.
+	// SendErr, when set, is what Send returns. Of an nfq.SendError the verdicts
+	// that it says went do.
 	SendErr error
 
 	mu       sync.Mutex
@@ -201,11 +202,8 @@ func (q *Queue) take() (nfq.Batch, error) {
 func (q *Queue) Send(vs []nfq.Verdict) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.SendErr != nil {
-		return q.SendErr
-	}
 	now := time.Now()
-	for _, v := range vs {
+	for _, v := range vs[:nfq.Sent(len(vs), q.SendErr)] {
 		v.Payload = slices.Clone(v.Payload)
 		q.given = append(q.given, Given{v, now})
 		if !q.release(v) {
@@ -213,7 +211,7 @@ func (q *Queue) Send(vs []nfq.Verdict) error {
 			q.signal()
 		}
 	}
-	return nil
+	return q.SendErr
 }
 
 // release drops what v decides from the held packets and reports whether there
