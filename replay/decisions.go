@@ -93,6 +93,7 @@ func (l *Live) finish() {
 	_ = l.q.Send(l.out)
 	l.opt.Meter.Decided(traces.Accept, len(l.out))
 	now := l.opt.Clock.Now()
+	l.log.patient = true
 	for ; l.held.n > 0; l.held.pop() {
 		e := l.held.at(l.held.base)
 		if e.rec.VerdictTime == traces.NoTime {

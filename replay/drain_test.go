@@ -57,3 +57,23 @@ func TestDrainEnds(t *testing.T) {
 		t.Errorf("%d of %d packets unfinished at %v, %v", s.result.Unfinished, s.result.Packets, s.result.Horizon, s.err)
 	}
 }
+
+// TestManyHeld: more packets than the journal has room for are held at the end.
+// Nothing waits any more by then, so all of them are written down.
+func TestManyHeld(t *testing.T) {
+	const n = 2 * pages * pageRecords
+	s := play(t, traces.Scheduler{Qdisc: "pfifo limit 200000", Link: "rate 1kbit"}, LiveOptions{}, func(s *session) {
+		p := newTraffic(t, 1).packet()
+		for range n {
+			s.q.Push(p)
+		}
+		time.Sleep(time.Millisecond)
+	})
+	if s.err != nil || s.result.Packets != n || s.result.Losses.Any() {
+		t.Fatalf("%v, %d packets, losses %+v", s.err, s.result.Packets, s.result.Losses)
+	}
+	v, err := verify(t, s.trace.Bytes())
+	if err != nil || v.Divergence != nil || v.Packets != n || v.Undecided != s.result.Unfinished {
+		t.Errorf("%+v, %v", v, err)
+	}
+}

@@ -29,7 +29,8 @@ type page struct {
 
 // journal passes records from the loop to the trace's writer, which runs in a
 // goroutine of its own so that a slow disk does not delay a verdict. Where all
-// pages wait for the disk, records are dropped and counted.
+// pages wait for the disk, records are dropped and counted; only after the last
+// verdict are pages waited for.
 type journal struct {
 	clock      record.Clock
 	free, full chan *page
@@ -38,6 +39,7 @@ type journal struct {
 	opened     pkt.Time
 	counts     record.Counts
 	segs       uint64
+	patient    bool     // wait for the writer instead of dropping records
 	overrun    uint64   // records dropped that no event tells of yet
 	untold     nfq.Loss // likewise losses
 
@@ -108,7 +110,10 @@ func (j *journal) ready(now pkt.Time) bool {
 	select {
 	case j.open = <-j.free:
 	default:
-		return false
+		if !j.patient {
+			return false
+		}
+		j.open = <-j.free
 	}
 	j.open.recs, j.open.events, j.opened = j.open.recs[:0], j.open.events[:0], now
 	j.open.events = append(j.open.events, j.late(now)...)
