@@ -124,9 +124,9 @@ const tu = 1024 * time.Microsecond
 // options are a station's words.
 func (s *member) options() tc.Options {
 	return slices.Concat(s.modeOptions(), s.rateOptions(), tc.Options{
-		tc.Count("weight", &s.Weight, 0, 65535, "", "airtime in us that it has in a round of all (the qdisc's)").HiddenIf(func() bool { return s.Weight == 0 }),
+		tc.Count("weight", &s.Weight, 1, 65535, "", "airtime in us that it has in a round of all (the qdisc's)").HiddenIf(func() bool { return s.Weight == 0 }),
 		none(tc.Count("sleep", &s.Sleep, 1, 65535, "", "power save: it listens to each so-many-th beacon"), &s.Sleep),
-		none(link.Span("linger", &s.Linger, time.Hour, "how long it stays awake after a frame (100ms)"), &s.Linger),
+		s.lingers(),
 		s.sends(),
 	})
 }

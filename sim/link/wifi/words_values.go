@@ -154,6 +154,24 @@ func edca(name, help string, all *[pkt.NumACs]Params) tc.Option {
 	})
 }
 
+// lingers is how long a station stays awake. In no time at all it would receive
+// nothing of what waits for it.
+func (s *member) lingers() tc.Option {
+	return tc.Values("linger", "TIME", "how long it stays awake after a frame (100ms)", func(words []string) (int, error) {
+		if len(words) == 0 {
+			return 0, fmt.Errorf("want a TIME, for example 50ms")
+		}
+		d, err := tc.ParseTime(words[0])
+		if err == nil && (d < us || d > time.Hour) {
+			err = fmt.Errorf("%q: want 1us to 1h, 100ms without the word", words[0])
+		}
+		s.Linger = d
+		return 1, err
+	}, func() tc.Field {
+		return tc.Field{Key: "linger", Num: int64(s.Linger / us), Text: link.SpanText(s.Linger), Hidden: s.Linger == 0}
+	})
+}
+
 // sends is a station's own traffic: "be 1500b", "vo 200b 20ms".
 func (s *member) sends() tc.Option {
 	return tc.Values("sends", "AC SIZE [ TIME ]", "traffic of its own: a packet of SIZE each TIME, or always one more", func(words []string) (int, error) {
