@@ -94,7 +94,7 @@ interop: ## hold exports against tshark, flent, pandas, DuckDB and HdrHistogram 
 install: build ## install uq, manual pages, completions, systemd unit under DESTDIR and PREFIX (/usr/local)
 	@.packaging/install $(BIN)
 
-deb: ## build bin/uq_VERSION_ARCH.deb (needs dpkg-deb; VERSION, MAINTAINER)
+deb: ## build bin/uq_VERSION_ARCH.deb (VERSION, MAINTAINER, GOARCH)
 	@.packaging/build-deb
 
 deb-test: ## build the package twice, check it, install and remove it in a root of its own
