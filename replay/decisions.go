@@ -59,19 +59,25 @@ func (l *Live) send() (err error) {
 	return err
 }
 
-// give gives verdicts and measures how late they are.
+// give gives verdicts and measures how late they are. Those that cannot be sent
+// are none: the kernel drops their packets when the queue is closed.
 func (l *Live) give(from, to int) error {
 	if from == to {
 		return nil
 	}
 	err := l.q.Send(l.out[from:to])
-	now := l.opt.Clock.Now()
-	for _, id := range l.sent[from:to] {
+	now, sent := l.opt.Clock.Now(), nfq.Sent(to-from, err)
+	l.unsent(to-from-sent, now)
+	for i, id := range l.sent[from:to] {
 		if id == nobody {
 			continue
 		}
 		e := l.held.at(id)
 		e.round, e.rec.VerdictTime = l.round.Now(), now
+		if i >= sent {
+			e.rec.Info |= traces.Gone
+			continue
+		}
 		l.opt.Meter.Decided(e.rec.Verdict, 1)
 		if e.rec.Due != traces.NoTime {
 			l.opt.Meter.Late(now.Sub(e.rec.Due), 1)
@@ -79,6 +85,13 @@ func (l *Live) give(from, to int) error {
 		}
 	}
 	return err
+}
+
+// unsent counts verdicts that could not be sent.
+func (l *Live) unsent(n int, now pkt.Time) {
+	if n > 0 {
+		l.log.loss(nfq.Loss{Refused: uint64(n)}, now)
+	}
 }
 
 // finish accepts what is still held, which the port did not decide, and writes
@@ -90,12 +103,18 @@ func (l *Live) finish() {
 		l.out = append(l.out, nfq.Verdict{ID: e.packet.ID, Queue: e.packet.Queue, Action: nfq.Accept})
 		l.result.Unfinished++
 	})
-	_ = l.q.Send(l.out)
-	l.opt.Meter.Decided(traces.Accept, len(l.out))
+	sent := nfq.Sent(len(l.out), l.q.Send(l.out))
+	l.opt.Meter.Decided(traces.Accept, sent)
 	now := l.opt.Clock.Now()
+	l.unsent(len(l.out)-sent, now)
 	l.log.patient = true
 	for ; l.held.n > 0; l.held.pop() {
 		e := l.held.at(l.held.base)
+		if !e.decided {
+			if sent--; sent < 0 {
+				e.rec.Info |= traces.Gone
+			}
+		}
 		if e.rec.VerdictTime == traces.NoTime {
 			e.rec.VerdictTime = now
 		}

@@ -74,7 +74,7 @@ const (
 	Truncated       Info = 1 << 4 // headers reach beyond the copy range
 	Undecoded       Info = 1 << 5 // not an IP packet we could read: length only
 	SegsEstimated   Info = 1 << 6 // Segs computed from the MTU, not told by the kernel
-	Gone            Info = 1 << 7 // the kernel no longer had it when its verdict came
+	Gone            Info = 1 << 7 // no verdict reached it: the kernel had given it up, or none could be sent
 	Copied          Info = 1 << 8 // the link made a copy of it, which has no record
 	Corrupted       Info = 1 << 9 // the link changed a bit of it; never of its headers up to IP's
 )
