@@ -272,16 +272,70 @@ func TestStations(t *testing.T) {
 }
 
 // TestNothingLeft checks that a metric nothing was measured for fails an
-// assertion: a qdisc that lets nothing through has no small delay.
+// assertion: a qdisc that lets nothing through has no small delay, and is not
+// fair.
 func TestNothingLeft(t *testing.T) {
-	a, err := Parse("sojourn_p99 < 20ms")
+	for s, want := range map[string]string{
+		"sojourn_p99 < 20ms": "pfifo has no sojourn_p99: no packet left the qdisc",
+		"sojourn_max < 20ms": "pfifo has no sojourn_max: no packet left the qdisc",
+		"loss < 1%":          "pfifo has no loss: no packet arrived",
+		"jain > 0.5":         "pfifo has no jain: nothing was delivered",
+		"jain_airtime > 0.5": "pfifo has no jain_airtime: nothing was sent",
+	} {
+		a, err := Parse(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := Check([]*Assertion{a}, []Lane{laneOn(t, "wifi ht20 sta any mcs0", "pfifo", nil, nil, 0)})[0]
+		if r.OK || r.Invalid || r.Error != want {
+			t.Errorf("%s: %+v, want %s", s, r, want)
+		}
+	}
+}
+
+// TestManyFlows checks that flows past those a report tells apart are selected by
+// what they are, and that nothing counted of the others alone passes for all.
+func TestManyFlows(t *testing.T) {
+	as := []*Assertion{parsed(t, "flow(udp).drops + flow(tcp).drops + flow(10.1.0.0/16).drops == 0")}
+	l := lane(t, "pfifo limit 10", as, nil, 0)
+	c, p := report.NewCollector(), &pkt.Packet{Len: 1000, L3Len: 986, Segs: 1}
+	for i := range 3 {
+		for _, f := range []*pkt.Flow{
+			testFlow(uint32(i), pkt.ProtoUDP, "10.0.0.1:6000", "10.0.0.2:5201"),
+			testFlow(pkt.OtherFlows, pkt.ProtoUDP, "10.1.0.1:6000", "10.0.0.2:5201"),
+			testFlow(pkt.OtherFlows, pkt.ProtoTCP, "10.0.0.1:6000", "10.1.0.2:80"),
+		} {
+			p.Flow = f
+			for _, e := range []egress.Event{{Kind: egress.Enqueue, Packet: p}, {Kind: egress.Drop, Reason: pkt.Overlimit, Packet: p}} {
+				c.Event(e)
+				l.Probe.Event(e)
+			}
+		}
+	}
+	l.Run = report.NewRun(l.Port, c, 2)
+	for s, want := range map[string]string{
+		"flow(udp).drops == 0":             "FAIL is 6, limit 0: 6 off",
+		"flow(udp).drops_overlimit == 6":   "ok is 6, limit 6",
+		"flow(tcp).arrived == 3":           "ok is 3, limit 3",
+		"flow(10.1.0.0/16).arrived == 6":   "ok is 6, limit 6",
+		"flow_count < 10":                  "NONE pfifo has no flow_count: more flows arrived than the 65536 that are told apart",
+		"jain > 0.1":                       "NONE pfifo has no jain: more flows arrived than the 65536 that are told apart",
+		"flow(10.1.0.0/16).flow_count < 3": "NONE pfifo.flow(10.1.0.0/16) has no flow_count: more flows arrived than the 65536 that are told apart",
+	} {
+		r := Check([]*Assertion{parsed(t, s)}, []Lane{l})[0]
+		if got := state(r) + " " + r.String(); got != want {
+			t.Errorf("%s:\n got %s\nwant %s", s, got, want)
+		}
+	}
+}
+
+func parsed(t *testing.T, s string) *Assertion {
+	t.Helper()
+	a, err := Parse(s)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := Check([]*Assertion{a}, []Lane{lane(t, "pfifo", nil, nil, 0)})[0]
-	if r.OK || r.Invalid || r.Error != "pfifo has no sojourn_p99: no packet left the qdisc" {
-		t.Errorf("%+v", r)
-	}
+	return a
 }
 
 // TestValidate finds what is wrong before a packet arrived, but for flows.

@@ -63,7 +63,7 @@ func (p *Probe) Event(e egress.Event) {
 
 func (g *group) has(f *pkt.Flow) bool {
 	if f.ID >= report.MaxFlows {
-		return f.ID != pkt.OtherFlows && g.match.match(&f.FlowKey)
+		return g.match.match(&f.FlowKey) // no room to remember it, but it has its key
 	}
 	for int(f.ID) >= len(g.known) {
 		g.known = append(g.known, unseen)

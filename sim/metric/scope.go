@@ -59,9 +59,9 @@ func runPlace(l *Lane, label string) *place {
 func (p *place) value(name string) (v float64, u Unit, err error) {
 	for i := range table {
 		if m := &table[i]; p.run != nil && m.Name == name && !(m.Inside && p.flows) {
-			v, ok := m.get(p.run)
-			if !ok {
-				return 0, m.Unit, &noValue{fmt.Sprintf("%s has no %s: no packet left the qdisc", p.path, name)}
+			v, why := m.get(p.run)
+			if why != "" {
+				return 0, m.Unit, &noValue{fmt.Sprintf("%s has no %s: %s", p.path, name, why)}
 			}
 			return v, m.Unit, nil
 		}

@@ -1,6 +1,7 @@
 package metric
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -18,7 +19,8 @@ type Metric struct {
 	// Inside marks what only a whole qdisc has, not a flow.
 	Inside bool
 
-	get func(*report.Run) (v float64, ok bool)
+	// get has why there is no value, or "".
+	get func(*report.Run) (v float64, why string)
 }
 
 // table is every metric that a run has whatever its qdisc.
@@ -35,14 +37,14 @@ var table = slices.Concat([]Metric{
 	{"corrupted", Packets, "packets delivered with changed bits", false, count(func(r *report.Run) uint64 { return r.Corrupted })},
 	{"reordered", Packets, "packets delivered after one that left later", false, count(func(r *report.Run) uint64 { return r.Reordered })},
 	{"throughput", Rate, "bytes delivered over the duration of the run", false, always(func(r *report.Run) float64 { return r.Throughput })},
-	{"sojourn_mean", Time, "time in the qdisc of the packets it let go: the average", false, sojourn(func(q *report.Quantiles) *float64 { return &q.Mean })},
+	{"sojourn_mean", Time, "time in the qdisc of the packets it let go: the average", false, sojourn(func(q *report.Quantiles) *float64 { return q.Mean })},
 	{"sojourn_p50", Time, "... what half of them do not exceed", false, sojourn(func(q *report.Quantiles) *float64 { return q.P50 })},
 	{"sojourn_p95", Time, "... what 95% of them do not exceed", false, sojourn(func(q *report.Quantiles) *float64 { return q.P95 })},
 	{"sojourn_p99", Time, "... what 99% of them do not exceed", false, sojourn(func(q *report.Quantiles) *float64 { return q.P99 })},
-	{"sojourn_max", Time, "... the longest", false, sojourn(func(q *report.Quantiles) *float64 { return &q.Max })},
+	{"sojourn_max", Time, "... the longest", false, sojourn(func(q *report.Quantiles) *float64 { return q.Max })},
 	{"max_qlen", Packets, "the most packets queued at a time", false, always(func(r *report.Run) float64 { return float64(r.MaxQlen) })},
-	{"jain", Ratio, "Jain's index over the bytes delivered of each flow: 1 is even", false, always(func(r *report.Run) float64 { return r.Jain })},
-	{"flow_count", Ratio, "how many flows arrived", false, always(func(r *report.Run) float64 { return float64(r.FlowCount) })},
+	{"jain", Ratio, "Jain's index over the bytes delivered of each flow: 1 is even", false, jain},
+	{"flow_count", Ratio, "how many flows arrived", false, flowCount},
 	{"qlen", Packets, "packets left in the qdisc at the end", true, always(func(r *report.Run) float64 { return float64(r.Qlen) })},
 	{"backlog", Bytes, "bytes left in the qdisc at the end", true, always(func(r *report.Run) float64 { return float64(r.Backlog) })},
 	{"duration", Time, "from the first arrival to the last event", true, always(func(r *report.Run) float64 { return r.DurationUs })},
@@ -52,26 +54,47 @@ var table = slices.Concat([]Metric{
 // Metrics lists the metrics that every run has. The list is the caller's.
 func Metrics() []Metric { return slices.Clone(table) }
 
-func always(get func(*report.Run) float64) func(*report.Run) (float64, bool) {
-	return func(r *report.Run) (float64, bool) { return get(r), true }
+func always(get func(*report.Run) float64) func(*report.Run) (float64, string) {
+	return func(r *report.Run) (float64, string) { return get(r), "" }
 }
 
-func count(get func(*report.Run) uint64) func(*report.Run) (float64, bool) {
+func count(get func(*report.Run) uint64) func(*report.Run) (float64, string) {
 	return always(func(r *report.Run) float64 { return float64(get(r)) })
 }
 
-func loss(r *report.Run) (float64, bool) {
-	return float64(r.Drops) / float64(max(r.ArrivedPackets, 1)), r.ArrivedPackets > 0
+func loss(r *report.Run) (float64, string) {
+	if r.ArrivedPackets == 0 {
+		return 0, "no packet arrived"
+	}
+	return float64(r.Drops) / float64(r.ArrivedPackets), ""
 }
 
-// sojourn has no value where no packet left: a median says whether one did.
-func sojourn(get func(*report.Quantiles) *float64) func(*report.Run) (float64, bool) {
-	return func(r *report.Run) (float64, bool) {
-		v := get(&r.Sojourn)
-		if v == nil || r.Sojourn.P50 == nil {
-			return 0, false
+// flowCount and jain have no value where a report lost count of the flows: that of
+// those it counted would pass for that of all.
+func flowCount(r *report.Run) (float64, string) {
+	if r.MoreFlows {
+		return 0, fmt.Sprintf("more flows arrived than the %d that are told apart", report.MaxFlows)
+	}
+	return float64(r.FlowCount), ""
+}
+
+func jain(r *report.Run) (float64, string) {
+	if _, why := flowCount(r); why != "" {
+		return 0, why
+	}
+	if r.Jain == nil {
+		return 0, "nothing was delivered"
+	}
+	return *r.Jain, ""
+}
+
+// sojourn has no value where no packet left.
+func sojourn(get func(*report.Quantiles) *float64) func(*report.Run) (float64, string) {
+	return func(r *report.Run) (float64, string) {
+		if v := get(&r.Sojourn); v != nil {
+			return *v, ""
 		}
-		return *v, true
+		return 0, "no packet left the qdisc"
 	}
 }
 

@@ -32,7 +32,7 @@ func of[T any](entries []entry[T], v *T) (fs []found) {
 
 // medium is what a run has if its link is an access point's.
 var medium = []entry[report.WiFi]{
-	{"jain_airtime", Ratio, "Jain's index over the airtime of the stations with traffic", plain(func(w *report.WiFi) float64 { return w.JainAirtime })},
+	{"jain_airtime", Ratio, "Jain's index over the airtime of the stations with traffic", jainAirtime},
 	{"exchanges", Ratio, "times that something held the medium", plain(func(w *report.WiFi) float64 { return float64(w.Exchanges) })},
 	{"collisions", Ratio, "... of them several stations at once", plain(func(w *report.WiFi) float64 { return float64(w.Collisions) })},
 	{"air_down", Ratio, "share of the time that frames to stations took", air("down")},
@@ -59,8 +59,7 @@ func direction(way, words string, of func(*report.WiFiStation) *report.WiFiDirec
 	}
 	latency := func(name string, help string, get func(*report.Quantiles) *float64) entry[report.WiFiStation] {
 		return entry[report.WiFiStation]{way + "_latency_" + name, Time, help, func(s *report.WiFiStation) (float64, bool) {
-			q := &of(s).Latency
-			if v := get(q); v != nil && q.P50 != nil {
+			if v := get(&of(s).Latency); v != nil {
 				return *v, true
 			}
 			return 0, false
@@ -77,7 +76,7 @@ func direction(way, words string, of func(*report.WiFiStation) *report.WiFiDirec
 		latency("p50", "from a packet's arrival to its delivery "+words+": what half do not exceed", func(q *report.Quantiles) *float64 { return q.P50 }),
 		latency("p95", "... 95%", func(q *report.Quantiles) *float64 { return q.P95 }),
 		latency("p99", "... 99%", func(q *report.Quantiles) *float64 { return q.P99 }),
-		latency("max", "... the longest", func(q *report.Quantiles) *float64 { return &q.Max }),
+		latency("max", "... the longest", func(q *report.Quantiles) *float64 { return q.Max }),
 	}
 }
 
@@ -89,6 +88,11 @@ func mpdus(d *report.WiFiDirection) (float64, bool) {
 		n += float64(a.PPDUs)
 	}
 	return sum / max(n, 1), n > 0
+}
+
+// jainAirtime has no value where nobody had any airtime.
+func jainAirtime(w *report.WiFi) (float64, bool) {
+	return w.JainAirtime, slices.ContainsFunc(w.Stations, func(s report.WiFiStation) bool { return s.AirtimeUs > 0 })
 }
 
 func plain[T any](get func(*T) float64) func(*T) (float64, bool) {

@@ -215,8 +215,9 @@ func (n *Counts) add(m *Counts) {
 
 // Jain is Jain's fairness index over what each flow got delivered in bytes: 1
 // when all got the same, 1/n when one got everything. Flows that nothing was
-// delivered of count, too; those past MaxFlows do not.
-func (c *Collector) Jain() float64 {
+// delivered of count, too; those past MaxFlows do not. ok is false if none got
+// anything.
+func (c *Collector) Jain() (j float64, ok bool) {
 	var sum, squares float64
 	n := 0
 	for _, f := range c.flows {
@@ -229,7 +230,7 @@ func (c *Collector) Jain() float64 {
 		n++
 	}
 	if squares == 0 {
-		return 1
+		return 0, false
 	}
-	return sum * sum / (float64(n) * squares)
+	return sum * sum / (float64(n) * squares), true
 }

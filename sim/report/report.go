@@ -3,7 +3,6 @@ package report
 import (
 	"cmp"
 	"encoding/json"
-	"fmt"
 	"io"
 	"slices"
 	"time"
@@ -73,10 +72,12 @@ type Run struct {
 	DurationUs float64   `json:"duration_us"`
 	Throughput float64   `json:"throughput_bps"`
 	Sojourn    Quantiles `json:"sojourn_us"`
-	// Jain is over the bytes of all FlowCount flows.
-	Jain      float64 `json:"jain_bytes"`
-	FlowCount int     `json:"flow_count"`
-	Digest    string  `json:"digest"`
+	// Jain is over the bytes of FlowCount flows, nil if nothing was delivered.
+	// These are all flows, but with MoreFlows the first MaxFlows to arrive.
+	Jain      *float64 `json:"jain_bytes"`
+	FlowCount int      `json:"flow_count"`
+	MoreFlows bool     `json:"more_flows,omitempty"`
+	Digest    string   `json:"digest"`
 	// Flows are the largest by bytes arrived, Others the rest as one, without
 	// quantiles.
 	Flows  []Flow `json:"flows"`
@@ -126,27 +127,26 @@ type Flow struct {
 	Sojourn        Quantiles         `json:"sojourn_us"`
 }
 
-// Quantiles are in µs. P50 to P99 are nil where they are not known: without
-// packets, or for a flow past the first few hundred large ones.
+// Quantiles are in µs. All are nil without packets, P50 to P99 also where they
+// are not known: for a flow past the first few hundred large ones.
 type Quantiles struct {
-	Mean float64  `json:"mean"`
+	Mean *float64 `json:"mean"`
 	P50  *float64 `json:"p50"`
 	P95  *float64 `json:"p95"`
 	P99  *float64 `json:"p99"`
-	Max  float64  `json:"max"`
+	Max  *float64 `json:"max"`
 }
 
 func quantiles(d *Distribution) Quantiles {
-	us := func(ns int64) float64 { return float64(ns) / 1e3 }
-	at := func(q float64) *float64 {
-		ns, ok := d.Quantile(q)
+	us := func(ns int64, ok bool) *float64 {
 		if !ok {
 			return nil
 		}
-		v := us(ns)
+		v := float64(ns) / 1e3
 		return &v
 	}
-	return Quantiles{us(d.Mean()), at(50), at(95), at(99), us(d.Max())}
+	some := d.Count() > 0
+	return Quantiles{us(d.Mean(), some), us(d.Quantile(50)), us(d.Quantile(95)), us(d.Quantile(99)), us(d.Max(), some)}
 }
 
 // NewRun reads the result of a finished run off its port and collector, with so
@@ -158,7 +158,7 @@ func NewRun(port *egress.Port, c *Collector, flows int) *Run {
 		ArrivedPackets: t.ArrivedPackets, ArrivedBytes: t.ArrivedBytes, Delivered: t.DeliveredPackets,
 		DropsByReason: byReason(c.Drops[:]), Marks: t.Marked, MarksByReason: byReason(c.Marks[:]),
 		Duplicated: c.Duplicated, Corrupted: c.Corrupted, Reordered: c.Reordered,
-		MaxQlen: c.MaxBacklog, Sojourn: quantiles(&c.Sojourn), Jain: c.Jain(), Digest: c.Digest.String(),
+		MaxQlen: c.MaxBacklog, Sojourn: quantiles(&c.Sojourn), Digest: c.Digest.String(),
 	}
 	r.Qlen, r.Backlog = port.Scheduler().Backlog()
 	if d, ok := port.Scheduler().(sched.Describer); ok {
@@ -181,7 +181,10 @@ func NewRun(port *egress.Port, c *Collector, flows int) *Run {
 func (r *Run) addFlows(c *Collector, limit int, span time.Duration) {
 	all := c.Flows()
 	slices.SortStableFunc(all, func(a, b *FlowCounts) int { return cmp.Compare(b.ArrivedBytes, a.ArrivedBytes) })
-	r.FlowCount = len(all)
+	r.FlowCount, r.MoreFlows = len(all), c.Others.ArrivedPackets > 0
+	if j, ok := c.Jain(); ok {
+		r.Jain = &j
+	}
 	rest, n := c.Others.Counts, 0
 	for i, f := range all {
 		if i < limit {
@@ -192,11 +195,7 @@ func (r *Run) addFlows(c *Collector, limit int, span time.Duration) {
 		n++
 	}
 	if rest.ArrivedPackets > 0 {
-		name := fmt.Sprintf("%d others", n)
-		if c.Others.ArrivedPackets > 0 {
-			name = fmt.Sprintf("others (more than %d flows)", n)
-		}
-		o := flowOf(name, &rest, &Distribution{}, span, nil)
+		o := flowOf(r.othersName(n), &rest, &Distribution{}, span, nil)
 		r.Others = &o
 	}
 }

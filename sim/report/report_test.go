@@ -6,6 +6,7 @@ import (
 	"flag"
 	"math"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -198,6 +199,14 @@ func TestManyFlows(t *testing.T) {
 	if r.FlowCount != MaxFlows || len(r.Flows) != 2 || r.Flows[0].ArrivedPackets != 50 || r.Others.ArrivedPackets != 20*(MaxFlows+100-2) {
 		t.Errorf("%d flows, listed %+v, others %+v", r.FlowCount, r.Flows, r.Others)
 	}
+	if got, want := r.JainFlows(), "the first 65536 flows"; got != want || !r.MoreFlows || r.Jain != nil {
+		t.Errorf("%q, want %q; %v, %v", got, want, r.MoreFlows, r.Jain)
+	}
+	r.Kind = "pfifo"
+	var b strings.Builder
+	if (&Report{Runs: []*Run{r}}).flows(&b, 1); !strings.Contains(b.String(), "others (more than 65535 flows)  ") {
+		t.Errorf("words hide that there were more:\n%s", b.String())
+	}
 	if c.histograms != maxHistograms {
 		t.Errorf("%d histograms", c.histograms)
 	}
@@ -221,13 +230,13 @@ func TestJain(t *testing.T) {
 	for i, bytes := range []uint64{100, 100, 100, 100} {
 		c.flow(&pkt.Flow{ID: uint32(i)}).DeliveredBytes = bytes
 	}
-	if j := c.Jain(); j != 1 {
+	if j, ok := c.Jain(); j != 1 || !ok {
 		t.Errorf("equal shares: %v", j)
 	}
 	for i, bytes := range []uint64{100, 0, 0, 0} {
 		c.flow(&pkt.Flow{ID: uint32(i)}).DeliveredBytes = bytes
 	}
-	if j := c.Jain(); j != 0.25 {
+	if j, ok := c.Jain(); j != 0.25 || !ok {
 		t.Errorf("one of four: %v", j)
 	}
 }

@@ -88,7 +88,7 @@ func (r *Report) Summary() [][]string {
 	for i, run := range r.Runs {
 		q := run.Sojourn
 		rows = append(rows, []string{r.Label(i), fmt.Sprint(run.ArrivedPackets), fmt.Sprint(run.Delivered), fmt.Sprint(run.Drops),
-			fmt.Sprint(run.Marks), rate(run.Throughput), us(q.P50, 3), us(q.P95, 3), us(q.P99, 3), us(&q.Max, 3), fmt.Sprintf("%.3f", run.Jain)})
+			fmt.Sprint(run.Marks), rate(run.Throughput), us(q.P50, 3), us(q.P95, 3), us(q.P99, 3), us(q.Max, 3), index(run.Jain)})
 	}
 	return rows
 }
@@ -191,7 +191,15 @@ func (r *Report) flows(b *strings.Builder, limit int) {
 		rows = append(rows, r.flowRow(rest.Flow, func(run *Run) *Flow { return run.others(limit) }))
 	}
 	table(b, rows)
-	fmt.Fprintf(b, "Jain's index is over the bytes of all %d flows.\n", r.Runs[0].FlowCount)
+	fmt.Fprintf(b, "Jain's index is over the bytes of %s.\n", r.Runs[0].JainFlows())
+}
+
+// JainFlows says which flows the index of fairness is over.
+func (run *Run) JainFlows() string {
+	if run.MoreFlows {
+		return fmt.Sprintf("the first %d flows", run.FlowCount)
+	}
+	return fmt.Sprintf("all %d flows", run.FlowCount)
 }
 
 // others is Others with the listed flows from number limit on; nil if there are
@@ -201,17 +209,25 @@ func (run *Run) others(limit int) *Flow {
 	if len(hidden) == 0 {
 		return run.Others
 	}
-	sum := Flow{Flow: fmt.Sprintf("%d others", run.FlowCount-limit)}
+	sum := Flow{}
 	if run.Others != nil {
 		sum = *run.Others
-		sum.Flow = fmt.Sprintf("%d others", run.FlowCount-limit)
 	}
+	sum.Flow = run.othersName(run.FlowCount - limit)
 	for _, f := range hidden {
 		sum.ArrivedPackets += f.ArrivedPackets
 		sum.Drops += f.Drops
 		sum.Marks += f.Marks
 	}
 	return &sum
+}
+
+// othersName is the name of n flows as one, and of those past MaxFlows.
+func (run *Run) othersName(n int) string {
+	if run.MoreFlows {
+		return fmt.Sprintf("others (more than %d flows)", n)
+	}
+	return fmt.Sprintf("%d others", n)
 }
 
 func (r *Report) flowRow(name string, of func(*Run) *Flow) []string {
@@ -237,6 +253,14 @@ func us(v *float64, digits int) string {
 		}
 	}
 	return strconv.FormatFloat(round(*v*1e3, digits), 'f', -1, 64) + "ns"
+}
+
+// index prints an index of fairness, or "-".
+func index(v *float64) string {
+	if v == nil {
+		return "-"
+	}
+	return strconv.FormatFloat(*v, 'f', 3, 64)
 }
 
 // round keeps so many significant digits.

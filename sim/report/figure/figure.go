@@ -40,6 +40,11 @@ func All(r *report.Report, data []*series.Data) []Figure {
 	return append(figs, s.air()...)
 }
 
+// Names are those of all figures that All may answer.
+func Names() []string {
+	return []string{"sojourn", "cdf", "queue", "throughput", "box", "box-flows", "ellipse", "air", "stations", "timeline"}
+}
+
 const boxCaption = "Box: quartiles and median; whiskers: 1st and 99th percentile; dot: maximum."
 
 // set is a report about to be drawn.

@@ -9,6 +9,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -68,6 +69,23 @@ func sheet(t *testing.T, packets int, theme svg.Theme, qdiscs ...string) string 
 		} else if err != nil {
 			t.Fatalf("%v in\n%s", err, b.String())
 		}
+	}
+}
+
+// TestNames: what may be drawn is known before there is a report.
+func TestNames(t *testing.T) {
+	r, data := play(t, 10, "pfifo")
+	var some, all []string
+	for _, f := range All(r, data) {
+		some = append(some, f.Name)
+	}
+	r.Runs[0].WiFi, r.Runs[0].Air = &report.WiFi{}, &report.AirLog{}
+	for _, f := range All(r, data) {
+		all = append(all, f.Name)
+	}
+	want := slices.Sorted(slices.Values(Names()))
+	if got := slices.Sorted(slices.Values(all)); !slices.Equal(got, want) || len(some) == len(all) {
+		t.Errorf("drew %v, want %v", got, want)
 	}
 }
 

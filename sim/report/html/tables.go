@@ -31,6 +31,7 @@ type summaryRow struct {
 // flowTable has a row for each listed flow, with every run's columns.
 type flowTable struct {
 	Total int
+	Jain  string // the flows that its index is over
 	Runs  []summaryRow
 	Rows  []flowRow
 }
@@ -106,7 +107,7 @@ func (p *Page) flows() *flowTable {
 		return nil
 	}
 	first := p.Report.Runs[0]
-	t := &flowTable{Total: first.FlowCount}
+	t := &flowTable{Total: first.FlowCount, Jain: first.JainFlows()}
 	colours := figure.Colours(p.Report)
 	for i := range p.Report.Runs {
 		t.Runs = append(t.Runs, summaryRow{Name: p.Report.Label(i), Colour: colours[i] % pageColours})
