@@ -136,11 +136,24 @@ func (m *Mode) Validate() error {
 	if err := oneOf("guard interval in ns", int(m.GI), guards...); err != nil {
 		return err
 	}
-	c := m.coding()
-	if m.PHY == VHT && m.subcarriers()*c.bits*m.streams()*c.num%c.den != 0 {
+	if m.PHY == VHT && !m.exists() {
 		return fmt.Errorf("mcs %d does not exist for vht%d with %d streams: choose the next lower", m.MCS, m.Width, m.Streams)
 	}
 	return nil
+}
+
+// exists says whether the tables of VHT have the mode (802.11-2020 §21.5). The
+// coded bits that each encoder has of a symbol must be a multiple of the code
+// rate's denominator; where the number of encoders can be raised for that, the
+// tables do so, and leave out these four modes besides what is no whole number of
+// bits.
+func (m *Mode) exists() bool {
+	switch [3]int{m.Width, m.Streams, m.MCS} {
+	case [3]int{80, 3, 6}, [3]int{80, 7, 6}, [3]int{80, 6, 9}, [3]int{160, 3, 9}:
+		return false
+	}
+	c := m.coding()
+	return m.subcarriers()*c.bits*m.streams()*c.num%c.den == 0
 }
 
 func oneOf(what string, v int, allowed ...int) error {

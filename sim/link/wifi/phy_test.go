@@ -2,6 +2,7 @@ package wifi
 
 import (
 	"math"
+	"slices"
 	"testing"
 	"time"
 )
@@ -98,6 +99,27 @@ func TestRates(t *testing.T) {
 		if c.mode.String() != c.name {
 			t.Errorf("%s prints as %s", c.name, c.mode.String())
 		}
+	}
+}
+
+// TestExists counts the modes of VHT that the standard's tables lack: of 320, ten.
+func TestExists(t *testing.T) {
+	var lack []string
+	for _, width := range []int{20, 40, 80, 160} {
+		for nss := range 8 {
+			for mcs := range 10 {
+				if m := vht(width, mcs, nss+1, 800); m.Validate() != nil {
+					lack = append(lack, m.String())
+				}
+			}
+		}
+	}
+	want := []string{
+		"vht20 mcs9", "vht20 mcs9 nss2", "vht20 mcs9 nss4", "vht20 mcs9 nss5", "vht20 mcs9 nss7", "vht20 mcs9 nss8",
+		"vht80 mcs6 nss3", "vht80 mcs9 nss6", "vht80 mcs6 nss7", "vht160 mcs9 nss3",
+	}
+	if !slices.Equal(lack, want) {
+		t.Errorf("the tables lack %v, want %v", lack, want)
 	}
 }
 

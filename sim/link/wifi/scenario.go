@@ -191,6 +191,27 @@ func (c *scenario) address(s *member, text string) error {
 	return nil
 }
 
+// fits says whether the cell can have a station of standard k: at its band, no
+// wider, and none that the access point does not know.
+func (c *scenario) fits(k standard) error {
+	own := standards[slices.Index(standardNames(), c.standard)]
+	switch {
+	case !slices.Contains(strings.Fields(k.bands), c.band):
+		var there []string
+		for _, s := range standards {
+			if slices.Contains(strings.Fields(s.bands), c.band) {
+				there = append(there, s.name)
+			}
+		}
+		return fmt.Errorf("%s is not at %s, where the cell is: write one of %s", k.name, c.band, strings.Join(there, ", "))
+	case k.phy > own.phy:
+		return fmt.Errorf("%s is of a later standard than the cell, %s: let the cell be of its standard", k.name, own.name)
+	case k.width > own.width:
+		return fmt.Errorf("%s is wider than the cell, %s: let the cell be as wide", k.name, own.name)
+	}
+	return nil
+}
+
 // setMode makes the mode of the words.
 func (s *member) setMode(c *scenario) error {
 	if s.standard == c.standard {
@@ -201,6 +222,9 @@ func (s *member) setMode(c *scenario) error {
 		name = c.standard
 	}
 	k := standards[slices.Index(standardNames(), name)]
+	if err := c.fits(k); err != nil {
+		return err
+	}
 	switch {
 	case s.kbps > 0 && s.mcs >= 0:
 		return fmt.Errorf("mcs%d and %s: write one of them", s.mcs, rateText(s.kbps))
@@ -210,6 +234,9 @@ func (s *member) setMode(c *scenario) error {
 		s.Mode = *legacy(s.kbps)
 		if s.Mode.PHY == DSSS && !c.conf.GHz2 {
 			return fmt.Errorf("%s is not at 5ghz: write 6mbit or more", rateText(s.kbps))
+		}
+		if s.Mode.PHY > k.phy {
+			return fmt.Errorf("%s is not among the rates of %s: write 1mbit, 2mbit, 5.5mbit or 11mbit", rateText(s.kbps), k.name)
 		}
 		return nil
 	case k.phy == DSSS || k.phy == OFDM:

@@ -32,13 +32,16 @@ func Kind() link.Kind {
 	}
 }
 
-// standards are what a cell, or a station, may be, with its channel's width.
-var standards = []struct {
+// standard is a physical layer with its channel's width, and where it is.
+type standard struct {
 	name  string
 	phy   PHY
 	width int
 	bands string
-}{
+}
+
+// standards are what a cell, or a station, may be, with its channel's width.
+var standards = []standard{
 	{"a", OFDM, 20, "5ghz"}, {"b", DSSS, 20, "2.4ghz"}, {"g", OFDM, 20, "2.4ghz"},
 	{"ht20", HT, 20, "2.4ghz 5ghz"}, {"ht40", HT, 40, "2.4ghz 5ghz"},
 	{"vht20", VHT, 20, "5ghz"}, {"vht40", VHT, 40, "5ghz"}, {"vht80", VHT, 80, "5ghz"}, {"vht160", VHT, 160, "5ghz"},

@@ -31,8 +31,8 @@ func readFile(name string) ([]byte, error) {
 // station.
 func TestRateWords(t *testing.T) {
 	const sum = "efc6a806781943f3"
-	l := made(t, "wifi ht20 sta 10.0.0.2 mcs15 rates walk.csv sta 10.0.0.3 mcs7 minstrel snr 20 sta 10.0.0.4 mcs3 errors 0% 1% 50%")
-	want := "wifi ht20 5ghz sta 10.0.0.2 mcs15 rates walk.csv sha256 " + sum + " sta 10.0.0.3 mcs7 minstrel snr 20 sta 10.0.0.4 mcs3 errors 0% 1% 50%"
+	l := made(t, "wifi ht40 sta 10.0.0.2 ht20 mcs15 rates walk.csv sta 10.0.0.3 mcs7 minstrel snr 20 sta 10.0.0.4 mcs3 errors 0% 1% 50%")
+	want := "wifi ht40 5ghz sta 10.0.0.2 ht20 mcs15 rates walk.csv sha256 " + sum + " sta 10.0.0.3 mcs7 minstrel snr 20 sta 10.0.0.4 mcs3 errors 0% 1% 50%"
 	if got := link.Line(l); got != want {
 		t.Errorf("prints as\n%s, want\n%s", got, want)
 	}
@@ -60,8 +60,8 @@ func TestRateWords(t *testing.T) {
 
 // TestPin checks that the words of a cell with files are pinned to them, once.
 func TestPin(t *testing.T) {
-	const spec = "wifi sta 10.0.0.2 mcs7 rates walk.csv weight 3 sta 10.0.0.3 mcs7 rates walk.csv delay 1ms"
-	const want = "wifi sta 10.0.0.2 mcs7 rates walk.csv sha256 efc6a806781943f3 weight 3 sta 10.0.0.3 mcs7 rates walk.csv sha256 efc6a806781943f3 delay 1ms"
+	const spec = "wifi ht40 sta 10.0.0.2 mcs7 rates walk.csv weight 3 sta 10.0.0.3 mcs7 rates walk.csv delay 1ms"
+	const want = "wifi ht40 sta 10.0.0.2 mcs7 rates walk.csv sha256 efc6a806781943f3 weight 3 sta 10.0.0.3 mcs7 rates walk.csv sha256 efc6a806781943f3 delay 1ms"
 	for _, s := range []string{spec, want} {
 		if got := link.Pin(s, made(t, s)); got != want {
 			t.Errorf("%s is pinned as\n%s, want\n%s", s, got, want)

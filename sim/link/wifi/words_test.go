@@ -54,8 +54,8 @@ func TestPrints(t *testing.T) {
 
 // TestWordsMean checks what the words make of the cell.
 func TestWordsMean(t *testing.T) {
-	l := made(t, "wifi ht40 2.4ghz basic 11mbit rtscts 500 ampdu_time 2ms hw_queue 3 driver_queue 64 retries 4 "+
-		"sta 10.0.0.2 mcs15 sgi weight 300 error 50% sta fd00::3 he20 mcs11 nss2 gi1600 sta 10.0.0.4 9mbit")
+	l := made(t, "wifi he40 2.4ghz basic 11mbit rtscts 500 ampdu_time 2ms hw_queue 3 driver_queue 64 retries 4 "+
+		"sta 10.0.0.2 ht40 mcs15 sgi weight 300 error 50% sta fd00::3 he20 mcs11 nss2 gi1600 sta 10.0.0.4 9mbit")
 	c := l.(*Cell).conf
 	if !c.GHz2 || c.Basic.Kbps != 11000 || c.Basic.PHY != DSSS || c.RTS != 500 || c.Longest != 2*time.Millisecond || c.Hardware != 3 || c.Driver != 64 || c.Retries != 4 {
 		t.Errorf("cell %+v", c)
@@ -115,6 +115,12 @@ func TestWordErrors(t *testing.T) {
 		"wifi hw_queue 0 sta 10.0.0.2 mcs9":                               `illegal "hw_queue": want 1 to 64`,
 		"wifi beacon 102.4ms sta any mcs7 sleep 1 linger 0":               "want 1us to 1h, 100ms without the word",
 		"wifi beacon 102.4ms sta any mcs7 sleep 1 linger 0ms":             "want 1us to 1h, 100ms without the word",
+		"wifi vht80 sta any mcs6 nss3":                                    "mcs 6 does not exist for vht80 with 3 streams",
+		"wifi ht20 2.4ghz sta any standard vht20 mcs8":                    "vht20 is not at 2.4ghz, where the cell is: write one of b, g, ht20, ht40, he20, he40",
+		"wifi ht20 sta any ht40 mcs7":                                     "ht40 is wider than the cell, ht20",
+		"wifi ht40 sta any he20 mcs7":                                     "he20 is of a later standard than the cell, ht40: let the cell be of its standard",
+		"wifi b sta any 54mbit":                                           "54mbit is not among the rates of b",
+		"wifi b sta any standard g 54mbit":                                "g is of a later standard than the cell, b",
 		"wifi sta any mcs7 weight 0":                                      `illegal "weight": want 1 to 65535`,
 		"wifi sta 10.0.0.2 mcs9 delay 1ms mcs9":                           `wifi: What is "mcs9"?`,
 		"wifi sta 10.0.0.2 mcs9 error 101%":                               "want a percentage from 0% to 100%",
@@ -161,6 +167,7 @@ func FuzzWords(f *testing.F) {
 	for _, s := range []string{
 		"ht20 5ghz sta 10.0.0.2 mcs15 sgi sta 10.0.0.3 mcs0", "g basic 1mbit sta 10.0.0.2 5.5mbit error 1%", "ac rtscts 1k sta fe80::1 mcs9 nss3 delay 1ms",
 		"ax hw_queue 3 driver_queue 5p retries 1 ampdu_time 1us sta 10.0.0.2 n mcs 3 gi 400 weight 7 loss gemodel 1%", "help", "sta sta sta", "sta any mcs7 minstrel errors 1% 2% sta ::1 mcs1 snr 9 sta ::2 mcs3 rates walk.csv",
+		"he40 2.4ghz sta ::3 ht40 mcs3 rates walk.csv sta ::2 g 54mbit sta ::4 vht20 mcs8",
 		"2.4ghz longslot protect 1mbit edca be txop 1ms cwmax 31 sta_edca vo dcf amsdu 3839 ampdu_frames 9 ampdu_bytes 9k sta 10.0.0.0/8,::1 mcs7 sends be 1500 1ms",
 		"beacon 102.4ms dtim 2 beacon_bytes 9 uplink_queue 3 sta any mcs7 sleep 2 linger 1us sends vo 200",
 	} {
