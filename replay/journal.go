@@ -42,8 +42,9 @@ type journal struct {
 	patient    bool     // wait for the writer instead of dropping records
 	overrun    uint64   // records dropped that no event tells of yet
 	untold     nfq.Loss // likewise losses
+	passed     uint64   // packets that came, but are none of the run's
 
-	note     string         // to be kept in the trace at its end
+	notes    []string       // to be kept in the trace at its end
 	ledger   *record.Ledger // the writer's
 	progress func(record.Progress)
 }
@@ -172,6 +173,13 @@ func (j *journal) page(p *page) {
 	}
 }
 
+// note keeps a remark, if it is one, for the trace's end.
+func (j *journal) note(text string) {
+	if text != "" {
+		j.notes = append(j.notes, text)
+	}
+}
+
 // close ends the trace and returns the totals.
 func (j *journal) close(end traces.End) (record.Counts, error) {
 	if j.open != nil {
@@ -182,10 +190,10 @@ func (j *journal) close(end traces.End) (record.Counts, error) {
 	for _, e := range j.late(j.clock.Now()) {
 		j.ledger.Event(e)
 	}
-	if j.note != "" {
-		j.ledger.Event(traces.Event{Time: j.clock.Now(), Kind: traces.Note, Text: j.note})
+	for _, text := range j.notes {
+		j.ledger.Event(traces.Event{Time: j.clock.Now(), Kind: traces.Note, Text: text})
 	}
 	seen := j.counts.Losses
-	j.counts.Losses = j.ledger.Close(end, j.counts.Packets, seen)
+	j.counts.Losses = j.ledger.Close(end, j.counts.Packets+j.passed, seen)
 	return j.counts, j.ledger.Failure(seen)
 }

@@ -12,10 +12,10 @@ import (
 // nobody stands for a packet without an entry in a list of ids.
 const nobody = ^uint64(0)
 
-// pass accepts a copy of ours that a rule has sent to the queue. It has been
-// through the scheduler once.
+// pass accepts a packet that is none of the run's: a copy of ours that a rule has
+// sent to the queue, or one beyond the limit.
 func (l *Live) pass(p *nfq.Packet) {
-	l.rw.result.Returned++
+	l.log.passed++
 	l.opt.Meter.Decided(traces.Accept, 1)
 	l.out = append(l.out, nfq.Verdict{ID: p.ID, Queue: p.Queue, Action: nfq.Accept})
 	l.sent = append(l.sent, nobody)

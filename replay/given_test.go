@@ -2,6 +2,7 @@ package replay
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -53,6 +54,29 @@ func TestUnsentVerdicts(t *testing.T) {
 			if held != s.result.Unfinished {
 				t.Errorf("%s: %d let pass at the end, %d in the trace", link, s.result.Unfinished, held)
 			}
+		}
+	}
+}
+
+// TestExactLimit: a run takes as many packets as it was told. What comes while
+// it ends passes at once, and is not taken for lost.
+func TestExactLimit(t *testing.T) {
+	for _, limit := range []uint64{1, 64, 100, 149, 150} {
+		conf := traces.Scheduler{Qdisc: "fq_codel", Link: "rate 20mbit", Seed: 1}
+		fed := func() (uint64, error) { return 150, nil }
+		s := play(t, conf, LiveOptions{Packets: limit, Witness: record.Witness{Fed: fed, FailOpen: true}}, func(s *session) {
+			g := newTraffic(t, 5)
+			for range 150 {
+				s.q.Push(g.packet())
+			}
+			time.Sleep(time.Second)
+		})
+		why := fmt.Sprintf("limit of %d packets", limit)
+		if n := len(s.records(t)); s.err != nil || s.result.Packets != limit || uint64(n) != limit || s.result.Why != why || s.result.Losses.Any() {
+			t.Errorf("limit %d: %v, %d packets, %d records, %s, losses %+v", limit, s.err, s.result.Packets, n, s.result.Why, s.result.Losses)
+		}
+		if given := len(s.q.Given()); given != 150 || s.q.Held() != 0 {
+			t.Errorf("limit %d: %d verdicts, %d held", limit, given, s.q.Held())
 		}
 	}
 }
