@@ -62,6 +62,9 @@ func (e *Event) Last() bool {
 	return e.Kind == egress.Deliver || e.Kind == egress.Drop || e.Kind == Held
 }
 
+// LetGo says whether the queue lets the packet go with e, rather than drops it.
+func (e *Event) LetGo() bool { return e.Leaves && e.Kind != egress.Drop }
+
 // Sojourn is the time in the queue of a packet that leaves it with e.
 func (e *Event) Sojourn() pkt.Time { return e.Time - e.Record.Time }
 

@@ -73,7 +73,7 @@ func (w *Writer) Event(e *interop.Event) error {
 	if e.Leaves {
 		s.backlogPkts--
 		s.backlogBytes -= int64(e.Size)
-		if e.Kind != egress.Drop {
+		if e.LetGo() {
 			s.sojourn += e.Sojourn()
 			s.left++
 		}

@@ -1,5 +1,5 @@
-// Package hdr writes the time that packets spent in the queue as HdrHistogram
-// files: .hgrm, the distribution of the whole run for people and plotters, and
+// Package hdr writes the time that packets the queue let go spent in it, as a
+// report's sojourn, as HdrHistogram files: .hgrm, the distribution of the whole run for people and plotters, and
 // .hlog, a histogram an interval for HistogramLogProcessor and its like.
 //
 // Values are nanoseconds to three significant digits; .hgrm prints them in
@@ -54,7 +54,7 @@ func NewPercentiles(w io.Writer) *Percentiles { return &Percentiles{w, newHistog
 
 // Event implements interop.Writer.
 func (p *Percentiles) Event(e *interop.Event) error {
-	if e.Leaves {
+	if e.LetGo() {
 		record(p.h, e.Sojourn())
 	}
 	return nil
@@ -110,7 +110,7 @@ func (l *Log) Event(e *interop.Event) error {
 		l.line(l.from + interval)
 		l.from = e.Time - e.Time%interval
 	}
-	if e.Leaves {
+	if e.LetGo() {
 		record(l.hists[0], e.Sojourn())
 	}
 	if e.Kind == egress.Deliver && !e.Up {

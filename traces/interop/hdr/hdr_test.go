@@ -10,20 +10,32 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"github.com/uqtool/uq/sim/egress"
+	"github.com/uqtool/uq/sim/pkt"
+	"github.com/uqtool/uq/sim/report"
 	"github.com/uqtool/uq/traces/interop"
 	"github.com/uqtool/uq/traces/interop/hdr"
 	"github.com/uqtool/uq/traces/interop/interoptest"
 )
 
-// TestBoth holds both files against the spans themselves.
+// TestBoth holds both files against the spans themselves, and those against the
+// report's: a packet that is dropped had no time in the queue.
 func TestBoth(t *testing.T) {
+	for _, c := range []struct {
+		qdisc, link string
+		overlimit   bool
+	}{{"fq_codel", "rate 10mbit delay 5ms", false}, {"pfifo limit 5", "rate 2mbit", true}, {"fq_codel", "rate 2mbit loss 10%", false}} {
+		t.Run(c.qdisc+" "+c.link, func(t *testing.T) { both(t, c.qdisc, c.link, c.overlimit) })
+	}
+}
+
+func both(t *testing.T, qdisc, link string, overlimit bool) {
 	var dist, log bytes.Buffer
 	var l interoptest.List
-	run := interoptest.Run("fq_codel", "rate 10mbit")
-	interoptest.Simulate(t, "mix.zst", "fq_codel", "rate 10mbit delay 5ms", interop.Tee(hdr.NewPercentiles(&dist), hdr.NewLog(&log, run), &l))
+	run, counts := interoptest.Run(qdisc, link), report.NewCollector()
+	interoptest.Simulate(t, "mix.zst", qdisc, link, interop.Tee(hdr.NewPercentiles(&dist), hdr.NewLog(&log, run), &l), counts)
 	var sojourn, delay []int64
 	for _, e := range l.Events {
-		if e.Leaves {
+		if e.Kind == egress.Dequeue {
 			sojourn = append(sojourn, int64(e.Sojourn()))
 		}
 		if e.Kind == egress.Deliver {
@@ -32,6 +44,12 @@ func TestBoth(t *testing.T) {
 	}
 	slices.Sort(sojourn)
 	slices.Sort(delay)
+	if n := counts.Sojourn.Count(); n != int64(len(sojourn)) || overlimit != (counts.Drops[pkt.Overlimit] > 0) {
+		t.Fatalf("%d packets left, the report has %d and %d drops", len(sojourn), n, counts.Total.Dropped)
+	}
+	if p50, ok := counts.Sojourn.Quantile(50); !ok || p50 < sojourn[(len(sojourn)-1)/2] || p50 > sojourn[(len(sojourn)-1)/2]*1002/1000 {
+		t.Errorf("the report's median is %d, not %d", p50, sojourn[(len(sojourn)-1)/2])
+	}
 	distribution(t, dist.String(), sojourn)
 	logged(t, log.Bytes(), "", sojourn, run.StartNs/1e6)
 	logged(t, log.Bytes(), "delay", delay, run.StartNs/1e6)
@@ -48,7 +66,9 @@ func distribution(t *testing.T, text string, want []int64) {
 		if n, _ := fmt.Sscan(line, &us, &q, &count, &inverse); n < 3 {
 			break
 		}
-		points++
+		if points++; count > int64(len(want)) {
+			t.Fatalf("%q of %d values", line, len(want))
+		}
 		exact := float64(want[max(count-1, 0)]) / 1000
 		if us < exact*0.998-0.002 || us > exact*1.002+0.002 {
 			t.Errorf("%q: the %d-th value is %.3f", line, count, exact)

@@ -28,8 +28,8 @@ func Run(qdisc, link string) interop.Run {
 }
 
 // Simulate runs a trace of the corpus through a qdisc and a link into w, which
-// it closes.
-func Simulate(t testing.TB, trace, qdisc, link string, w interop.Writer) {
+// it closes, and into also.
+func Simulate(t testing.TB, trace, qdisc, link string, w interop.Writer, also ...egress.Sink) {
 	t.Helper()
 	data, err := corpus.Read(trace)
 	if err != nil {
@@ -44,7 +44,7 @@ func Simulate(t testing.TB, trace, qdisc, link string, w interop.Writer) {
 		t.Fatal(err)
 	}
 	pool, sink := &pkt.Pool{}, interop.NewFromPort(w)
-	port, err := Ports.Port(egress.Config{Qdisc: qdisc, Link: link, Seed: 1}, sink, pool)
+	port, err := Ports.Port(egress.Config{Qdisc: qdisc, Link: link, Seed: 1}, egress.Tee(append(also, sink)...), pool)
 	if err != nil {
 		t.Fatal(err)
 	}
