@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/xml"
 	"fmt"
-	"os"
 	"strings"
 )
 
@@ -108,7 +107,7 @@ func (c *testCase) junit() junitCase {
 }
 
 // writeJUnit writes the report.
-func writeJUnit(name string, u *suite) error {
+func writeJUnit(s *streams, name string, u *suite) error {
 	var b bytes.Buffer
 	b.WriteString(xml.Header)
 	e := xml.NewEncoder(&b)
@@ -117,7 +116,7 @@ func writeJUnit(name string, u *suite) error {
 		return fmt.Errorf("write --junit %s: %w", name, err)
 	}
 	b.WriteByte('\n')
-	if err := os.WriteFile(name, b.Bytes(), 0o666); err != nil {
+	if err := writeFile(s, name, b.Bytes()); err != nil {
 		return usageErrorf("--junit: %w", err)
 	}
 	return nil

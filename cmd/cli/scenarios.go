@@ -80,10 +80,18 @@ func runTest(ctx context.Context, s *streams, o testOptions) error {
 		return usageErrorf("--jobs %d: want 1 to %d", o.jobs, maxJobs)
 	}
 	gh := onGitHub(os.Getenv)
+	outputs := &places{}
+	if err := o.checkJUnit(outputs); err != nil {
+		return err
+	}
+	s = outputs.guard(s)
 	files, err := readScenarios(s, o.names)
 	if err != nil {
 		annotateErrors(s.err, gh, err)
 		return &exitError{exitUsage, err}
+	}
+	if err := checkInputs(s, outputs, files); err != nil {
+		return err
 	}
 	suite := newSuite(s, files)
 	show := &testOutput{w: s.out, verbose: o.verbose, update: o.update}
@@ -102,6 +110,40 @@ func runTest(ctx context.Context, s *streams, o testOptions) error {
 	return errors.Join(suite.publish(s, gh, o), suite.verdict())
 }
 
+// checkJUnit finds a name that cannot be written to.
+func (o *testOptions) checkJUnit(outputs *places) error {
+	if o.junit == "" {
+		return nil
+	}
+	if o.junit == "-" {
+		return usageErrorf("--junit -: standard output is for words, or for --json: name a file")
+	}
+	if err := checkPlace("--junit", o.junit, true); err != nil {
+		return err
+	}
+	return outputs.write("--junit", o.junit)
+}
+
+// checkInputs finds an output that would overwrite what is read.
+func checkInputs(s *streams, outputs *places, files []*scenarioFile) error {
+	if err := outputs.output(s.out); err != nil {
+		return err
+	}
+	for _, f := range files {
+		if err := outputs.read("a scenario", f.Name); err != nil {
+			return err
+		}
+		for _, r := range f.Runs {
+			for _, c := range r.Cases {
+				if err := outputs.trace(s, "the trace of a scenario", tracePath(f.dir(), c.Trace.Text)); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
 // publish writes the results where others read them.
 func (u *suite) publish(s *streams, gh github, o testOptions) error {
 	var errs []error
@@ -109,7 +151,7 @@ func (u *suite) publish(s *streams, gh github, o testOptions) error {
 		errs = append(errs, u.writeJSON(s.out))
 	}
 	if o.junit != "" {
-		errs = append(errs, writeJUnit(o.junit, u))
+		errs = append(errs, writeJUnit(s, o.junit, u))
 	}
 	u.annotate(s.err, gh)
 	if gh.actions {

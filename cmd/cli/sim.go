@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -98,7 +99,9 @@ func runSim(ctx context.Context, s *streams, o simOptions) error {
 	if err := o.check(s.ports); err != nil {
 		return err
 	}
-	if err := o.export.watch(s, &o.simulation); err != nil {
+	files := &places{}
+	s = files.guard(s)
+	if err := o.export.watch(s, &o.simulation, files); err != nil {
 		return err
 	}
 	defer o.export.discard()
@@ -106,10 +109,13 @@ func runSim(ctx context.Context, s *streams, o simOptions) error {
 		return err
 	}
 	o.watch = append(o.watch, o.asserts.watch)
-	if err := o.drawn.check(o.json || o.events); err != nil {
+	if err := o.drawn.check(o.json||o.events, files); err != nil {
 		return err
 	}
-	if err := o.air.check(); err != nil {
+	if err := o.air.check(files); err != nil {
+		return err
+	}
+	if err := cmp.Or(files.trace(s, "the trace", o.trace), files.output(s.out)); err != nil {
 		return err
 	}
 	if o.drawn.wanted() {
@@ -135,7 +141,7 @@ func runSim(ctx context.Context, s *streams, o simOptions) error {
 		return fmt.Errorf("write report: %w", err)
 	}
 	annotate(s.err, onGitHub(os.Getenv), checked)
-	if err := o.air.write(res.report); err != nil {
+	if err := o.air.write(s, res.report); err != nil {
 		return err
 	}
 	if err := o.drawn.write(ctx, s, &o.simulation, res); err != nil {

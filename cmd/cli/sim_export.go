@@ -32,7 +32,7 @@ func (x *simExport) flag(f *pflag.FlagSet) {
 }
 
 // watch makes the simulation write its decisions.
-func (x *simExport) watch(s *streams, c *simulation) (err error) {
+func (x *simExport) watch(s *streams, c *simulation, files *places) (err error) {
 	if len(x.specs) == 0 {
 		return nil
 	}
@@ -42,6 +42,13 @@ func (x *simExport) watch(s *streams, c *simulation) (err error) {
 	for _, t := range x.targets {
 		if t.file == "-" {
 			return usageErrorf("--export %s:-: the report goes to standard output: name a file", t.format.Name)
+		}
+	}
+	for lane, q := range c.qdiscs {
+		for _, t := range x.files(lane, q, len(c.qdiscs)) {
+			if err := files.write("--export", t.file); err != nil {
+				return err
+			}
 		}
 	}
 	c.watch = append(c.watch, func(lane int, qdisc string) egress.Sink {

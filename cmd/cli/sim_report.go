@@ -46,7 +46,7 @@ func (d *drawn) wanted() bool { return d.html != "" || d.svg != "" || d.plot }
 
 // check finds names that cannot be written to, before the work is done; data
 // says that standard output is taken.
-func (d *drawn) check(data bool) error {
+func (d *drawn) check(data bool, files *places) error {
 	d.wordless = data || d.html == "-"
 	if d.html == "-" && data {
 		return usageErrorf("--html -: standard output is taken by --json or --events: name a file")
@@ -59,6 +59,22 @@ func (d *drawn) check(data bool) error {
 			if err := checkPlace(o[0], o[1], o[0] == "--html" || strings.HasSuffix(o[1], ".svg")); err != nil {
 				return err
 			}
+			if err := files.write(o[0], o[1]); err != nil {
+				return err
+			}
+		}
+	}
+	return d.checkFigures(files)
+}
+
+// checkFigures is check for the files in a directory.
+func (d *drawn) checkFigures(files *places) error {
+	if d.svg == "" || strings.HasSuffix(d.svg, ".svg") {
+		return nil
+	}
+	for _, name := range figure.Names() {
+		if err := files.write("--svg", filepath.Join(d.svg, name+".svg")); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -109,7 +125,7 @@ func (d *drawn) write(ctx context.Context, s *streams, c *simulation, res *simul
 		}
 	}
 	if d.svg != "" {
-		if err := writeFigures(d.svg, figure.All(res.report, data)); err != nil {
+		if err := writeFigures(s, d.svg, figure.All(res.report, data)); err != nil {
 			return fmt.Errorf("write figures: %w", err)
 		}
 	}
@@ -138,7 +154,7 @@ func (d *drawn) writePage(ctx context.Context, s *streams, c *simulation, res *s
 		_, err = s.out.Write(b.Bytes())
 		return err
 	}
-	return os.WriteFile(d.html, b.Bytes(), 0o666)
+	return writeFile(s, d.html, b.Bytes())
 }
 
 // command is the line that makes the report again.
@@ -190,20 +206,20 @@ func uqVersion() string {
 }
 
 // writeFigures writes each figure into a directory, or all into one file.
-func writeFigures(name string, figs []figure.Figure) error {
+func writeFigures(s *streams, name string, figs []figure.Figure) error {
 	if strings.HasSuffix(name, ".svg") {
 		var b bytes.Buffer
 		if err := figure.WriteSheet(&b, figs, svg.Paper); err != nil {
 			return err
 		}
-		return os.WriteFile(name, b.Bytes(), 0o666)
+		return writeFile(s, name, b.Bytes())
 	}
 	if err := os.MkdirAll(name, 0o777); err != nil {
 		return err
 	}
 	for _, f := range figs {
 		text := f.Draw(svg.Paper, figure.PaperWidth).String()
-		if err := os.WriteFile(filepath.Join(name, f.Name+".svg"), []byte(text), 0o666); err != nil {
+		if err := writeFile(s, filepath.Join(name, f.Name+".svg"), []byte(text)); err != nil {
 			return err
 		}
 	}

@@ -18,7 +18,11 @@ func (d *drawn) checkLive(data bool, trace string) error {
 	case d.html == "-":
 		return usageErrorf("--html -: standard output is for words here: name a file")
 	}
-	return d.check(data)
+	files := &places{}
+	if err := d.check(data, files); err != nil {
+		return err
+	}
+	return files.read("the trace", trace)
 }
 
 // live draws the run that a trace holds: its decisions are computed once more

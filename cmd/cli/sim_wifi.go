@@ -2,7 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
@@ -29,8 +28,8 @@ func (a *airing) flags(f *pflag.FlagSet) {
 	f.StringVar(&a.window, "timeline-window", "1s..1.05s", "the time that --timeline draws, FROM..TO since the trace's time zero")
 }
 
-// check reads the window.
-func (a *airing) check() error {
+// check reads the window, and finds a name that cannot be written to.
+func (a *airing) check(files *places) error {
 	if a.file == "" {
 		return nil
 	}
@@ -44,7 +43,10 @@ func (a *airing) check() error {
 		return usageErrorf("--timeline-window %q: want at most a minute: a picture of more shows nothing", a.window)
 	}
 	a.from, a.to = pkt.Time(start), pkt.Time(end)
-	return checkPlace("--timeline", a.file, true)
+	if err := checkPlace("--timeline", a.file, true); err != nil {
+		return err
+	}
+	return files.write("--timeline", a.file)
 }
 
 // watch logs the medium of one more port.
@@ -71,12 +73,12 @@ func (a *airing) hand(runs []*report.Run) {
 }
 
 // write draws.
-func (a *airing) write(r *report.Report) error {
+func (a *airing) write(s *streams, r *report.Report) error {
 	if a.file == "" {
 		return nil
 	}
 	d := r.Timeline(svg.Paper, figure.PaperWidth)
-	if err := os.WriteFile(a.file, []byte(d.String()), 0o666); err != nil {
+	if err := writeFile(s, a.file, []byte(d.String())); err != nil {
 		return fmt.Errorf("write the timeline: %w", err)
 	}
 	return nil

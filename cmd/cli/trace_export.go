@@ -77,6 +77,9 @@ func runTraceExport(ctx context.Context, s *streams, name string, o traceExportO
 			return usageErrorf("-o -: standard output is a terminal, and %s is binary: redirect it", t.format.Name)
 		}
 	}
+	if err := checkExports(s, name, targets, o.json); err != nil {
+		return err
+	}
 	in, err := startTrace(ctx, s, name, &o.salvage)
 	if err != nil {
 		return err
@@ -102,6 +105,23 @@ func runTraceExport(ctx context.Context, s *streams, name string, o traceExportO
 	}
 	out.print(s.err)
 	return err
+}
+
+// checkExports finds files that would overwrite the trace, or each other.
+func checkExports(s *streams, trace string, targets []exportTarget, json bool) error {
+	files := &places{}
+	for _, t := range targets {
+		if err := files.write("-o", t.file); err != nil {
+			return err
+		}
+		json = json || t.file == "-"
+	}
+	if json {
+		if err := files.output(s.out); err != nil {
+			return err
+		}
+	}
+	return files.trace(s, "the trace", trace)
 }
 
 // traceRun describes what a trace itself tells.
@@ -152,10 +172,11 @@ func parseExports(flag string, specs []string, format string) (targets []exportT
 		if err != nil {
 			return nil, usageErrorf("%s %s: %w", flag, spec, err)
 		}
-		if seen[t.file] {
+		name := filepath.Clean(t.file)
+		if seen[name] {
 			return nil, usageErrorf("%s %s: is written twice: name another file", flag, spec)
 		}
-		seen[t.file] = true
+		seen[name] = true
 		targets = append(targets, t)
 	}
 	return targets, nil

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -79,6 +80,10 @@ func (o *traceImportOptions) check() error {
 
 func runTraceImport(ctx context.Context, s *streams, name string, o traceImportOptions) error {
 	if err := o.check(); err != nil {
+		return err
+	}
+	files := &places{}
+	if err := cmp.Or(files.write("-o", o.out.name), files.trace(s, "the input", name)); err != nil {
 		return err
 	}
 	in, err := openTraceInput(ctx, s, name)

@@ -240,6 +240,14 @@ func writeTraceFile(s *streams, name string, fill func(w io.Writer) error) error
 	return err
 }
 
+// writeFile is os.WriteFile, but the file is complete or as it was.
+func writeFile(s *streams, name string, data []byte) error {
+	return writeTraceFile(s, name, func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	})
+}
+
 // traceDestination are the flags of a command that writes a trace.
 type traceDestination struct {
 	name string
