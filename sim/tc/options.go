@@ -74,8 +74,13 @@ func Count(name string, v *int, min, max int, suffix, help string) Option {
 func Packets(name string, v *int, min, max int, help string) Option {
 	o := Size(name, v, min, max, help)
 	o.arg = "PACKETS"
-	size := o.set
-	o.set = func(s string) error { return size(strings.TrimSuffix(s, "p")) }
+	o.set = func(s string) error {
+		n, err := ParseSize(strings.TrimSuffix(s, "p"))
+		if err != nil {
+			return err
+		}
+		return bounded(v, n, min, max, strconv.Itoa)
+	}
 	return o.Shown(func(f Field) Field {
 		f.Text = strconv.Itoa(*v) + "p"
 		return f
@@ -239,6 +244,14 @@ func (o Options) Parse(kind string, words []string) error {
 	return nil
 }
 
+// Unknown is the error of a word that is none of the options.
+type Unknown struct {
+	Word string
+	text string
+}
+
+func (u *Unknown) Error() string { return u.text }
+
 // Help is the "error" of the word help: the user asked for the options.
 type Help struct {
 	// Kind is the qdisc or link, Usage its synopsis, Options one a line.
@@ -279,7 +292,7 @@ func (o Options) unknown(kind, w string) error {
 	if n := Nearest(w, o.Names()); n != "" {
 		hint = fmt.Sprintf(" Did you mean %q?", n)
 	}
-	return fmt.Errorf("%s: What is %q?%s %s", kind, w, hint, o.Usage(kind))
+	return &Unknown{Word: w, text: fmt.Sprintf("%s: What is %q?%s %s", kind, w, hint, o.Usage(kind))}
 }
 
 // Usage is the one-line synopsis: "Usage: ... codel [ limit NUMBER ] ...".

@@ -56,6 +56,22 @@ func TestValues(t *testing.T) {
 	}
 }
 
+// TestPackets checks that a number of packets is bounded in packets.
+func TestPackets(t *testing.T) {
+	n := 0
+	o := Options{Packets("limit", &n, 1, 1<<20, "how many")}
+	for words, want := range map[string]int{"1": 1, "7p": 7, "1k": 1024, "1m": 1 << 20} {
+		if err := o.Parse("x", []string{"limit", words}); err != nil || n != want {
+			t.Errorf("limit %s is %d, %v, want %d", words, n, err, want)
+		}
+	}
+	for _, words := range []string{"0", "2m"} {
+		if err := o.Parse("x", []string{"limit", words}); err == nil || !strings.Contains(err.Error(), "want 1 to 1048576") {
+			t.Errorf("limit %s: %v", words, err)
+		}
+	}
+}
+
 func TestHelp(t *testing.T) {
 	n := 1
 	err := Options{Count("limit", &n, 0, 9, "p", "packets queued")}.Parse("pfifo", []string{"limit", "2", "help"})

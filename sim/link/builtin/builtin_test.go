@@ -53,7 +53,7 @@ func TestKinds(t *testing.T) {
 	for line, want := range map[string]string{
 		"wfi ht20":                             `link: What is "wfi"? Did you mean "wifi"?`,
 		"wifi help":                            "Usage: ... wifi",
-		"wifi ht20 mcs5":                       `wifi: What is "mcs"?`,
+		"wifi ht20 mcs5":                       `wifi: "mcs" is a station's`,
 		"delay 1ms":                            "has no rate",
 		"":                                     "has no rate",
 		"wifi ht20 5ghz 2.4ghz sta 10.0.0.1 b": "no rate",

@@ -1,6 +1,7 @@
 package wifi
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -79,7 +80,8 @@ func fromWords(line string, env link.Env) (link.Link, error) {
 func (c *scenario) parse(words []string, env *link.Env) error {
 	own, rest := cut(words)
 	if err := c.options().Parse("wifi", spell(own)); err != nil {
-		return err
+		s := newMember()
+		return misplaced(err, "wifi", s.options(), "a station's: write it behind the station's address")
 	}
 	if err := c.complete(); err != nil {
 		return fmt.Errorf("wifi: %w", err)
@@ -161,7 +163,7 @@ func (c *scenario) station(words []string, env *link.Env) error {
 	}
 	kind := "sta " + s.name()
 	if err := s.options().Parse(kind, spell(words[1:])); err != nil {
-		return err
+		return misplaced(err, kind, c.options(), "the cell's: write it before the first sta")
 	}
 	for _, step := range []func() error{
 		func() error { return s.setMode(c) }, s.setErrors, func() error { return s.loadRates(c, env) },
@@ -176,6 +178,14 @@ func (c *scenario) station(words []string, env *link.Env) error {
 	c.stations = append(c.stations, s)
 	c.conf.Stations = append(c.conf.Stations, s.Station)
 	return nil
+}
+
+// misplaced says where an unknown word belongs, if it is one of others.
+func misplaced(err error, kind string, others tc.Options, whose string) error {
+	if u := (*tc.Unknown)(nil); errors.As(err, &u) && others.Knows(u.Word) {
+		return fmt.Errorf("%s: %q is %s", kind, u.Word, whose)
+	}
+	return err
 }
 
 // address reads a station's.

@@ -73,7 +73,7 @@ func (f *cellFile) words() ([]string, error) {
 		return nil, fmt.Errorf("file %s: %w", f.name, err)
 	}
 	c, s := newScenario(), newMember()
-	words, err := f.table(tree, 0, c.options(), "sta", "behind")
+	words, err := f.table(tree, 0, c.options(), s.options(), "sta", "behind")
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +86,7 @@ func (f *cellFile) words() ([]string, error) {
 		if err != nil || len(address) == 0 {
 			return nil, f.fail(i+1, "address", "want the station's address, as text or a list of texts")
 		}
-		own, err := f.table(station, i+1, s.options(), "address")
+		own, err := f.table(station, i+1, s.options(), c.options(), "address")
 		if err != nil {
 			return nil, err
 		}
@@ -100,14 +100,20 @@ func (f *cellFile) words() ([]string, error) {
 }
 
 // table makes words of a table's keys, all of which known must know but for those
-// besides.
-func (f *cellFile) table(t map[string]any, station int, known tc.Options, besides ...string) (words []string, err error) {
+// besides. others are those of the other kind of table.
+func (f *cellFile) table(t map[string]any, station int, known, others tc.Options, besides ...string) (words []string, err error) {
 	for _, key := range slices.Sorted(maps.Keys(t)) {
 		if slices.Contains(besides, key) {
 			continue
 		}
 		if !known.Knows(key) {
 			hint := ""
+			switch {
+			case others.Knows(key) && station > 0:
+				return nil, f.fail(station, key, "it is the cell's: write it before the first [[sta]]")
+			case others.Knows(key):
+				return nil, f.fail(station, key, "it is a station's: write it below its [[sta]]")
+			}
 			if n := tc.Nearest(key, append(known.Names(), besides...)); n != "" {
 				hint = fmt.Sprintf(" Did you mean %q?", n)
 			}

@@ -58,6 +58,8 @@ func TestCellFileErrors(t *testing.T) {
 		"standrad = 'ht20'\n" + sta:                  `file x.toml: line 1: standrad: What is it? Did you mean "standard"?`,
 		sta + "\n\nwieght = 3\n":                     `file x.toml: line 6: sta 1: wieght: What is it? Did you mean "weight"?`,
 		sta + "[[sta]]\nmcs = 1\n":                   "line 4: sta 2: address: want the station's address",
+		sta + "beacon = '102.4ms'\n":                 "line 4: sta 1: beacon: it is the cell's: write it before the first [[sta]]",
+		"weight = 3\n" + sta:                         "line 1: weight: it is a station's: write it below its [[sta]]",
 		sta + "weight = 3.5\n":                       "line 4: sta 1: weight: want text, a whole number, true, false or a list of such",
 		sta + "weight = ''\n":                        "line 4: sta 1: weight: want something in it",
 		sta + "errors = [['1%', '2%']]\n":            "errors: want texts or whole numbers in the list",

@@ -28,6 +28,8 @@ func (s *Station) addresses(text string) error {
 			return fmt.Errorf("want IPv4 or IPv6 addresses or prefixes with commas between them, for example 10.0.0.2,fd00::/64, or any")
 		case p != p.Masked():
 			return fmt.Errorf("%s has bits beyond its length: write %s", p, p.Masked())
+		case group(p):
+			return fmt.Errorf("%s is a group's: what is for it goes to all stations, at the basic rate: leave it out", a)
 		case !s.Addr.IsValid() && p.IsSingleIP():
 			s.Addr = p.Addr()
 		default:
@@ -35,6 +37,15 @@ func (s *Station) addresses(text string) error {
 		}
 	}
 	return nil
+}
+
+// group says whether all of p is multicast or broadcast, which no station has.
+func group(p netip.Prefix) bool {
+	most := 4 // 224.0.0.0/4
+	if p.Addr().Is6() {
+		most = 8 // ff00::/8
+	}
+	return p.Addr().IsMulticast() && p.Bits() >= most || p == netip.PrefixFrom(netip.AddrFrom4([4]byte{255, 255, 255, 255}), 32)
 }
 
 // name prints the addresses.
