@@ -38,6 +38,7 @@ type comparedRun struct {
 	Name   string  `json:"name"`   // of the file
 	Qdisc  string  `json:"qdisc,omitempty"`
 	Link   string  `json:"link,omitempty"`
+	GSO    string  `json:"gso,omitempty"`
 	Seed   *uint64 `json:"seed,omitempty"`
 }
 
@@ -47,6 +48,7 @@ type diffReport struct {
 	A      comparedRun `json:"a"`
 	B      comparedRun `json:"b"`
 	*diff.Result
+	Notes  []string `json:"notes,omitempty"`
 	Damage []string `json:"damage,omitempty"`
 
 	damage error
@@ -66,8 +68,10 @@ and marked what, and how the time in the queue differs, in all and by flow.
   uq diff a.zst b.zst                 two live runs
   uq diff a.jsonl b.jsonl             two runs of uq sim --events --json, of one qdisc each
 
-Packets are told apart by their numbers, from 0, in the order of arrival. Without a
-file the embedded trace is used.
+Packets are told apart by their numbers, from 0, in the order of arrival. For that
+both runs have the same: super-packets are whole, or split (--gso), also for a qdisc
+that takes them apart in uq sim and uq explain. Without a file the embedded trace is
+used.
 
 Exits 0 when the runs are the same, 1 when they differ, 2 when they cannot be
 compared, and 4 when they are the same as far as a damaged trace goes.`,
@@ -222,7 +226,7 @@ func (r *diffReport) write(s *streams, asJSON bool) error {
 			return err
 		}
 	}
-	for _, n := range r.Damage {
+	for _, n := range append(r.Notes, r.Damage...) {
 		fmt.Fprintf(s.out, "note: %s\n", printable(n, ""))
 	}
 	return r.WriteWords(s.out)
@@ -235,6 +239,9 @@ func (c comparedRun) words() string {
 	}
 	if c.Link != "" {
 		w += ", link " + c.Link
+	}
+	if c.GSO != "" {
+		w += ", gso " + c.GSO
 	}
 	if c.Seed != nil {
 		w += fmt.Sprintf(", seed %d", *c.Seed)

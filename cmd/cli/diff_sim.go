@@ -49,15 +49,19 @@ func (o *diffOptions) simulations(ctx context.Context, s *streams, d *diff.Diffe
 		if err != nil {
 			return usageErrorf("--qdisc: %w", err)
 		}
-		*runs[i] = comparedRun{Source: "simulated", Name: in.name, Qdisc: c.Qdisc, Link: report.LinkLine(port.Link()), Seed: &c.Seed}
+		*runs[i] = comparedRun{Source: "simulated", Name: in.name, Qdisc: c.Qdisc, Link: report.LinkLine(port.Link()), GSO: o.gso, Seed: &c.Seed}
 		lanes = append(lanes, sim.Lane{Port: port, Pool: pool})
 	}
 	src, err := traces.NewSource(blocks, traces.SourceOptions{Seed: configs[0].Seed, Split: o.gso == gsoSplit})
 	if err != nil {
 		return usageErrorf("%s: %w", in.name, err)
 	}
-	if _, err = sim.RunAll(&interruptible{ctx: ctx, src: src}, lanes); err != nil && !r.damaged(in.name, err) {
+	supers := &superPackets{src: src}
+	if _, err = sim.RunAll(&interruptible{ctx: ctx, src: supers}, lanes); err != nil && !r.damaged(in.name, err) {
 		return fmt.Errorf("%s: %w", in.name, err)
+	}
+	if rec == nil {
+		r.noteWhole(supers.n, lanes)
 	}
 	if rec != nil {
 		rec.end()
@@ -66,6 +70,38 @@ func (o *diffOptions) simulations(ctx context.Context, s *streams, d *diff.Diffe
 	}
 	d.End(1, pkt.Never)
 	return nil
+}
+
+// superPackets counts those that came.
+type superPackets struct {
+	src sim.Source
+	n   int
+}
+
+// Next implements sim.Source.
+func (s *superPackets) Next(p *pkt.Packet) (bool, error) {
+	ok, err := s.src.Next(p)
+	if ok && p.Segs > 1 {
+		s.n++
+	}
+	return ok, err
+}
+
+// noteWhole says which qdisc had super-packets whole that it takes apart elsewhere.
+func (r *diffReport) noteWhole(supers int, lanes []sim.Lane) {
+	if supers == 0 {
+		return
+	}
+	what := fmt.Sprintf("%d super-packets", supers)
+	if supers == 1 {
+		what = "1 super-packet"
+	}
+	for i, run := range []comparedRun{r.A, r.B} {
+		if i > 0 && run.Qdisc == r.A.Qdisc || !splits(lanes[i].Port.Scheduler()) {
+			continue
+		}
+		r.Notes = append(r.Notes, fmt.Sprintf("%s went whole to %q, which takes them apart in Linux and in uq sim: --gso split compares the packets on the wire", what, run.Qdisc))
+	}
 }
 
 // configs are the two to simulate, or the one to compare a recording with.
@@ -149,7 +185,7 @@ func (r *recordedRun) fed() uint64 { return r.n }
 func (r *recordedRun) about() comparedRun {
 	c := comparedRun{Source: "recorded", Name: r.name}
 	if own := r.Header().Scheduler; own != nil {
-		c.Qdisc, c.Link, c.Seed = own.Qdisc, own.Link, &own.Seed
+		c.Qdisc, c.Link, c.GSO, c.Seed = own.Qdisc, own.Link, own.GSO, &own.Seed
 	}
 	return c
 }
