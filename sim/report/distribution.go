@@ -70,11 +70,15 @@ func (d *Distribution) Quantile(q float64) (ns int64, ok bool) {
 	case d.n <= fewSpans:
 		few := d.few // a copy
 		slices.Sort(few[:d.n])
-		i := int(math.Ceil(q/100*float64(d.n))) - 1
-		return few[max(i, 0)], true
+		return few[d.rank(q)-1], true
 	case d.h == nil:
 		return 0, false
 	}
-	rank := int64(q/100*float64(d.n) + 0.5)
-	return min(d.h.atRank(uint64(max(rank, 1))), d.max), true
+	return min(d.h.atRank(uint64(d.rank(q))), d.max), true
+}
+
+// rank is how many spans are q percent of them, rounded up so that no fewer are.
+// It is exact for whole q: q/100 would not be.
+func (d *Distribution) rank(q float64) int64 {
+	return min(max(int64(math.Ceil(q*float64(d.n)/100)), 1), d.n)
 }

@@ -151,6 +151,20 @@ func TestDistribution(t *testing.T) {
 	for i := int64(1); i <= 1000; i++ {
 		d.Record(i*1e6, three)
 	}
+	few, many := Distribution{}, Distribution{}
+	for i := int64(0); i < 11; i++ { // 10 of 11 are 91 %
+		many.Record(i*1000, three)
+		if i < 7 {
+			few.Record(i*1000, three)
+		}
+	}
+	for q, want := range map[float64][2]int64{0: {0, 0}, 50: {3000, 5000}, 90: {6000, 9000}, 91: {6000, 10000}, 95: {6000, 10000}, 100: {6000, 10000}} {
+		a, _ := few.Quantile(q)
+		b, _ := many.Quantile(q)
+		if want[0] != a || b < want[1] || b > want[1]*1001/1000 {
+			t.Errorf("p%v of 7 and 11 spans: %d and %d, want %d", q, a, b, want)
+		}
+	}
 	for q, want := range map[float64]float64{50: 500e6, 95: 950e6, 99: 990e6, 100: 1000e6} {
 		if got, _ := d.Quantile(q); math.Abs(float64(got)-want) > want/1000 {
 			t.Errorf("p%v = %v, want %v within 0.1 %%", q, got, want)

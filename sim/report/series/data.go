@@ -2,6 +2,7 @@ package series
 
 import (
 	"cmp"
+	"math"
 	"slices"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -94,6 +95,14 @@ func (d *Distribution) At(percentile float64) int64 {
 		return d.Spans[i]
 	}
 	return None
+}
+
+// wholeRank is the percentile of the first of n spans that p percent do not
+// exceed. Of p itself the histogram rounds the rank to the nearest.
+func wholeRank(p float64, n int64) float64 {
+	const parts = 1000 // of a percent: those of the ladder are whole
+	rank := (int64(math.Round(p*parts))*n + 100*parts - 1) / (100 * parts)
+	return 100 * float64(rank) / float64(n)
 }
 
 // ladder are the percentiles told: every half, and finer towards the end.
@@ -195,7 +204,11 @@ func distribution(h *hdrhistogram.Histogram, most int64) Distribution {
 		return d
 	}
 	d.Percentiles = ladder()
-	for _, ns := range h.ValueAtPercentilesSlice(d.Percentiles) {
+	ranks := make([]float64, len(d.Percentiles))
+	for i, p := range d.Percentiles {
+		ranks[i] = wholeRank(p, d.Count)
+	}
+	for _, ns := range h.ValueAtPercentilesSlice(ranks) {
 		d.Spans = append(d.Spans, min(ns, most))
 	}
 	d.Spans[0], d.Spans[len(d.Spans)-1] = min(h.Min(), most), most

@@ -254,7 +254,7 @@ func TestHistogramLogProcessor(t *testing.T) {
 	dir, l := export(t, "hlog")
 	left := 0
 	for _, e := range l.Events {
-		if e.Leaves {
+		if e.LetGo() {
 			left++
 		}
 	}
