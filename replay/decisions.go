@@ -16,6 +16,9 @@ type decisions Live
 // Event implements egress.Sink.
 func (d *decisions) Event(ev egress.Event) {
 	e := d.held.at(ev.Packet.ID)
+	if ev.Kind == egress.Deliver || ev.Kind == egress.Drop {
+		d.left = append(d.left, ev.Packet.ID)
+	}
 	if ev.Packet.Flaws&pkt.Duplicated != 0 {
 		d.copied(ev, e)
 		return
@@ -56,6 +59,12 @@ func (l *Live) send() (err error) {
 	err = errors.Join(err, l.give(given, len(l.out)))
 	l.out, l.sent = l.out[:0], l.sent[:0]
 	l.rw.sent()
+	for _, id := range l.left {
+		if e := l.held.at(id); l.held.finish(id, e) {
+			l.rw.forget(e)
+		}
+	}
+	l.left = l.left[:0]
 	return err
 }
 
@@ -97,7 +106,7 @@ func (l *Live) unsent(n int, now pkt.Time) {
 // finish accepts what is still held, which the port did not decide, and writes
 // everything down. An error here changes nothing: the queue is ending.
 func (l *Live) finish() {
-	l.held.undecided(func(e *entry) {
+	late := l.held.undecided(func(e *entry) {
 		e.rec.Verdict, e.rec.Reason = traces.Accept, pkt.Shutdown
 		e.rec.Dequeued = traces.NoTime
 		l.out = append(l.out, nfq.Verdict{ID: e.packet.ID, Queue: e.packet.Queue, Action: nfq.Accept})
@@ -108,6 +117,8 @@ func (l *Live) finish() {
 	now := l.opt.Clock.Now()
 	l.unsent(len(l.out)-sent, now)
 	l.log.patient = true
+	l.result.Untold -= uint64(late)
+	sent -= late
 	for ; l.held.n > 0; l.held.pop() {
 		e := l.held.at(l.held.base)
 		if !e.decided {

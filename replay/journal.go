@@ -44,7 +44,7 @@ type journal struct {
 	untold     nfq.Loss // likewise losses
 	passed     uint64   // packets that came, but are none of the run's
 
-	note     string         // to be kept in the trace at its end
+	notes    []string       // to be kept in the trace at its end
 	ledger   *record.Ledger // the writer's
 	progress func(record.Progress)
 }
@@ -173,6 +173,13 @@ func (j *journal) page(p *page) {
 	}
 }
 
+// note keeps a remark, if it is one, for the trace's end.
+func (j *journal) note(text string) {
+	if text != "" {
+		j.notes = append(j.notes, text)
+	}
+}
+
 // close ends the trace and returns the totals.
 func (j *journal) close(end traces.End) (record.Counts, error) {
 	if j.open != nil {
@@ -183,8 +190,8 @@ func (j *journal) close(end traces.End) (record.Counts, error) {
 	for _, e := range j.late(j.clock.Now()) {
 		j.ledger.Event(e)
 	}
-	if j.note != "" {
-		j.ledger.Event(traces.Event{Time: j.clock.Now(), Kind: traces.Note, Text: j.note})
+	for _, text := range j.notes {
+		j.ledger.Event(traces.Event{Time: j.clock.Now(), Kind: traces.Note, Text: text})
 	}
 	seen := j.counts.Losses
 	j.counts.Losses = j.ledger.Close(end, j.counts.Packets+j.passed, seen)

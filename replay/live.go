@@ -105,6 +105,7 @@ type Live struct {
 	held  held
 	out   []nfq.Verdict
 	sent  []uint64 // ids of the packets in out
+	left  []uint64 // ids of packets and copies that the port has let go of since
 	round record.Rounds
 	log   *journal
 	rw    rewriter
@@ -112,6 +113,7 @@ type Live struct {
 	collector *report.Collector
 	result    Result
 	arrivals  uint64
+	behind    int // records that waited for a held packet, and may come all at once
 	ctx       context.Context
 	deadline  pkt.Time // of draining, once the queue has ended
 	lateness  *hdrhistogram.Histogram
@@ -137,6 +139,9 @@ type Result struct {
 	Rewrites *Rewrites `json:"rewrites,omitempty"`
 	// Unfinished packets were still held at the end, and accepted.
 	Unfinished uint64 `json:"unfinished"`
+	// Untold packets were held for so long that their records had to leave
+	// without their fate.
+	Untold uint64 `json:"untold,omitempty"`
 	// Why is the reason of the end.
 	Why string `json:"why"`
 	// Horizon is until when the port decided.
@@ -181,15 +186,16 @@ func (l *Live) Run(ctx context.Context, w *traces.Writer) (Result, error) {
 	l.rw.release()
 	if l.rw.on {
 		l.result.Rewrites = l.rewrites()
-		l.log.note = l.result.Rewrites.String()
+		l.log.note(l.result.Rewrites.String())
 	}
+	l.log.note(l.result.untoldNote())
 	why := record.Why(ctx, err)
 	if err == nil && l.limitReached() {
 		why = fmt.Sprintf("limit of %d packets", l.opt.Packets)
 	}
 	end := traces.End{
 		Clean: err == nil, Why: why,
-		Scheduled: &traces.Scheduled{HorizonNs: int64(l.port.Now()), Digest: l.collector.Digest.String()},
+		Scheduled: &traces.Scheduled{HorizonNs: int64(l.port.Now()), Digest: l.collector.Digest.String(), Untold: l.result.Untold},
 	}
 	counts, werr := l.log.close(end)
 	l.result.Counts, l.result.Segs, l.result.Why = counts, l.log.segs, end.Why
@@ -279,23 +285,6 @@ func (l *Live) timeout() time.Duration {
 	return wait
 }
 
-// settle takes in what the kernel told about earlier verdicts, and writes down
-// the packets it had its say on.
-func (l *Live) settle(b nfq.Batch, now pkt.Time) {
-	for _, r := range b.Gone {
-		l.held.gone(r)
-	}
-	for e := l.held.settled(l.round.Now()); e != nil; e = l.held.settled(l.round.Now()) {
-		l.log.record(&e.rec, now)
-		l.rw.forget(e)
-		l.held.pop()
-	}
-	if b.Loss.Any() {
-		l.log.loss(b.Loss, now)
-	}
-	l.log.age(now)
-}
-
 // arrive hands a packet to the port.
 func (l *Live) arrive(p *nfq.Packet, now pkt.Time) {
 	switch {
@@ -340,8 +329,9 @@ func (l *Live) flow(k *pkt.FlowKey, e *entry) *pkt.Flow {
 		return f
 	}
 	if len(l.flows) >= traces.MaxFlows {
-		e.flow = *pkt.NewFlow(*k, pkt.OtherFlows, l.opt.Scheduler.Seed)
-		return &e.flow
+		f := l.held.flow(e)
+		*f = *pkt.NewFlow(*k, pkt.OtherFlows, l.opt.Scheduler.Seed)
+		return f
 	}
 	f := pkt.NewFlow(*k, uint32(len(l.flows)), l.opt.Scheduler.Seed)
 	l.flows[*k] = f

@@ -31,6 +31,9 @@ type Verification struct {
 	// Undecided packets were still held when the run ended, or when the trace
 	// was cut.
 	Undecided uint64 `json:"undecided"`
+	// Untold packets were decided about only after their records had left, so
+	// that they are compared by the digest.
+	Untold uint64 `json:"untold,omitempty"`
 	// Horizon is until when decisions could be compared.
 	Horizon pkt.Time `json:"horizon_ns"`
 	// Losses are the events the trace tells of in which the live run lost packets
@@ -231,6 +234,13 @@ func (c *comparison) finish(readErr error) error {
 	}
 	c.undecided()
 	c.v.Digest = c.digest.String()
+	if c.v.Divergence == nil && c.v.Complete && c.v.Untold != end.Scheduled.Untold {
+		c.v.Divergence = &Divergence{
+			Packet: c.v.Packets, Flow: "all", Arrival: "end",
+			Expected: fmt.Sprintf("%d decided packets without a verdict", c.v.Untold), Got: fmt.Sprint(end.Scheduled.Untold),
+			State: "the records say less than the end record",
+		}
+	}
 	if c.v.Divergence == nil && c.v.Complete && c.v.Digest != end.Scheduled.Digest {
 		c.v.Divergence = &Divergence{
 			Packet: c.v.Packets, Flow: "all", Arrival: "end",
@@ -310,8 +320,12 @@ func (c *comparison) copied(e egress.Event) {
 }
 
 func (c *comparison) compare(e egress.Event, w *expected, computed expected) {
-	c.v.Decisions++
 	w.compared = true
+	if w.verdict == traces.NoVerdict {
+		c.v.Untold++
+		return
+	}
+	c.v.Decisions++
 	computed.info = w.made
 	if w.info != computed.info || w.verdict != computed.verdict || w.reason != computed.reason || w.dequeued != computed.dequeued || w.due != computed.due {
 		c.diverge(e.Packet.ID, w, computed.String())

@@ -84,7 +84,7 @@ type Verdict uint8
 
 // The verdicts. Values are part of the format.
 const (
-	NoVerdict Verdict = 0 // still held when the trace ended
+	NoVerdict Verdict = 0 // still held when the record was written
 	Accept    Verdict = 1
 	Drop      Verdict = 2
 	MarkCE    Verdict = 3 // accepted with CE set
@@ -242,6 +242,9 @@ type Scheduled struct {
 	// Digest is that of all arrivals and decisions in order (egress.Digest);
 	// empty in an anonymized trace.
 	Digest string `json:"digest"`
+	// Untold packets have no verdict in the trace, although they got one: they
+	// were held for so long that their records had to leave before.
+	Untold uint64 `json:"untold,omitempty"`
 }
 
 // Fill sets q's lengths, DS field and transport fields from the record, as a
