@@ -229,12 +229,12 @@ func (t *tally) spans() *Spans {
 	if n == 0 {
 		return nil
 	}
-	s := &Spans{Packets: n, Later: t.later, Sooner: t.sooner, Mean: t.sum / n, Max: t.sojourn.Max()}
+	s := &Spans{Packets: n, Later: t.later, Sooner: t.sooner, Mean: t.sum / n, EitherWay: EitherWay{Max: t.sojourn.Max()}}
 	if v, ok := t.sojourn.Quantile(50); ok {
-		s.P50 = &v
+		s.EitherWay.P50 = &v
 	}
 	if v, ok := t.sojourn.Quantile(99); ok {
-		s.P99 = &v
+		s.EitherWay.P99 = &v
 	}
 	return s
 }

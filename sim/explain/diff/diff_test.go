@@ -2,6 +2,7 @@ package diff
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -118,7 +119,7 @@ func TestTimes(t *testing.T) {
 	if r.TimesDiffer != 2 || r.First.Packet != 0 || r.Earliest.Packet != 1 || r.EarliestAt != 3*ms {
 		t.Errorf("%+v", r)
 	}
-	if s := r.Sojourn; s.Later != 1 || s.Sooner != 1 || s.Mean != 0 || s.Max != 1e6 || *s.P50 != 1e6 {
+	if s := r.Sojourn; s.Later != 1 || s.Sooner != 1 || s.Mean != 0 || s.EitherWay.Max != 1e6 || *s.EitherWay.P50 != 1e6 {
 		t.Errorf("spans %+v", s)
 	}
 	if r = fed(Options{Tolerance: time.Millisecond}, a, b); !r.Same {
@@ -126,6 +127,25 @@ func TestTimes(t *testing.T) {
 	}
 	if r = fed(Options{Tolerance: time.Millisecond - 1}, a, b); r.Same {
 		t.Error("1 ms differs by more than the tolerance")
+	}
+}
+
+// TestEitherWay: all packets leave 2 ms sooner in b. The mean says so, and what has
+// no sign says that it has none.
+func TestEitherWay(t *testing.T) {
+	r := fed(Options{}, []Fate{delivered(5 * ms), delivered(6 * ms)}, []Fate{delivered(3 * ms), delivered(4 * ms)})
+	var b bytes.Buffer
+	if err := r.WriteWords(&b); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"mean of b less a -2.000 ms;\ndifference, either way: p50 2.000, p99 2.000, max 2.000 ms", "either way p50 ms"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("want %q in\n%s", want, b.String())
+		}
+	}
+	j, err := json.Marshal(r.Sojourn)
+	if want := `"mean_ns":-2000000,"either_way":{"p50_ns":2000000,"p99_ns":2000000,"max_ns":2000000}}`; err != nil || !strings.HasSuffix(string(j), want) {
+		t.Errorf("%s, %v, want %s at the end", j, err, want)
 	}
 }
 

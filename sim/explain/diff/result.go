@@ -84,7 +84,12 @@ type Spans struct {
 	Later  int64 `json:"later"`
 	Sooner int64 `json:"sooner"`
 	Mean   int64 `json:"mean_ns"`
-	// The quantiles are of the difference without its sign.
+	// EitherWay is of the differences without their sign.
+	EitherWay EitherWay `json:"either_way"`
+}
+
+// EitherWay is by how much times differ, whichever run has the later one.
+type EitherWay struct {
 	P50 *int64 `json:"p50_ns,omitempty"`
 	P99 *int64 `json:"p99_ns,omitempty"`
 	Max int64  `json:"max_ns"`
@@ -238,8 +243,8 @@ func (r *Result) totals(b *strings.Builder) {
 		table(b, rows)
 	}
 	if s := r.Sojourn; s != nil {
-		fmt.Fprintf(b, "\nin the queue, of %d packets that both delivered: %d waited longer in b, %d in a; mean of b less a %s ms;\ndifference p50 %s, p99 %s, max %s ms\n",
-			s.Packets, s.Later, s.Sooner, millis(&s.Mean), millis(s.P50), millis(s.P99), millis(&s.Max))
+		fmt.Fprintf(b, "\nin the queue, of %d packets that both delivered: %d waited longer in b, %d in a; mean of b less a %s ms;\ndifference, either way: p50 %s, p99 %s, max %s ms\n",
+			s.Packets, s.Later, s.Sooner, millis(&s.Mean), millis(s.EitherWay.P50), millis(s.EitherWay.P99), millis(&s.EitherWay.Max))
 	}
 }
 
@@ -247,11 +252,11 @@ func (r *Result) flows(b *strings.Builder) {
 	if len(r.Flows) == 0 {
 		return
 	}
-	rows := [][]string{{"flow", "packets", "delivered both/a/b", "dropped both/a/b", "marked both/a/b", "difference p50 ms", "p99", "max"}}
+	rows := [][]string{{"flow", "packets", "delivered both/a/b", "dropped both/a/b", "marked both/a/b", "either way p50 ms", "p99", "max"}}
 	for _, f := range r.Flows {
 		row := []string{f.Flow, fmt.Sprint(f.Packets), f.Delivered.String(), f.Dropped.String(), f.Marked.String(), "-", "-", "-"}
 		if s := f.Sojourn; s != nil {
-			row = append(row[:5], millis(s.P50), millis(s.P99), millis(&s.Max))
+			row = append(row[:5], millis(s.EitherWay.P50), millis(s.EitherWay.P99), millis(&s.EitherWay.Max))
 		}
 		rows = append(rows, row)
 	}
