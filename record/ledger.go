@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/uqtool/uq/record/nfq"
@@ -299,7 +300,18 @@ func (e *WriteError) Error() string {
 	if e.Name != "" {
 		name = e.Name
 	}
-	return fmt.Sprintf("write %s: %v: make room or write to another disk; the packets passed, but %d records were not written", name, e.Err, e.Records)
+	return fmt.Sprintf("write %s: %v: %s; the packets passed, but %d records were not written", name, e.Err, WayOut(e.Err), e.Records)
+}
+
+// WayOut says what helps where a trace cannot be written because of err. Of an
+// error whose kind is not known, as one that another process had, a full disk is
+// the likely cause.
+func WayOut(err error) string {
+	var errno syscall.Errno
+	if errors.As(err, &errno) && errno != syscall.ENOSPC && errno != syscall.EDQUOT {
+		return "write to another file"
+	}
+	return "make room or write to another disk"
 }
 
 // Unwrap returns the cause.

@@ -3,9 +3,11 @@ package record
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -490,6 +492,28 @@ func TestFullWithID(t *testing.T) {
 		}
 		if d := cmp.Diff(tt.want.ByKind(), end.Lost, cmpopts.EquateEmpty()); d != "" {
 			t.Errorf("%s: end (-want +got):\n%s", name, d)
+		}
+	}
+}
+
+// TestWayOut: more room helps a full disk, and nothing else.
+func TestWayOut(t *testing.T) {
+	const room, other = "make room or write to another disk", "write to another file"
+	for _, tt := range []struct {
+		err  error
+		want string
+	}{
+		{syscall.ENOSPC, room},
+		{fmt.Errorf("write: %w", syscall.EDQUOT), room},
+		{errDiskFull, room}, // as another process told it
+		{syscall.EIO, other},
+		{fmt.Errorf("write: %w", syscall.EPIPE), other},
+	} {
+		if got := WayOut(tt.err); got != tt.want {
+			t.Errorf("%v: %s, want %s", tt.err, got, tt.want)
+		}
+		if got := (&WriteError{Err: tt.err}).Error(); !strings.Contains(got, tt.want) {
+			t.Errorf("%v: %s", tt.err, got)
 		}
 	}
 }

@@ -54,13 +54,13 @@ func openInput(ctx context.Context, s *streams, path string, again bool) (*input
 func spool(r io.Reader) (*input, error) {
 	f, err := os.CreateTemp("", "uq-sim-*.zst")
 	if err != nil {
-		return nil, fmt.Errorf("copy standard input: %w", err)
+		return nil, fmt.Errorf("copy standard input: %w: $TMPDIR names the directory", err)
 	}
 	defer f.Close()
 	n, err := io.Copy(f, r)
 	if err != nil {
 		os.Remove(f.Name())
-		return nil, fmt.Errorf("copy standard input: %w", err)
+		return nil, fmt.Errorf("copy standard input: %w: $TMPDIR names the directory", err)
 	}
 	name := f.Name()
 	return &input{name: "standard input", size: n, temp: name, open: func() (io.ReadCloser, error) { return os.Open(name) }}, nil

@@ -105,7 +105,9 @@ With --qdisc the packets are scheduled for real: held, dropped and marked by tha
 scheduler, released as fast as --link carries them. Arrivals and decisions are
 recorded, and uq verify computes them again.
 
-Ctrl-C ends a recording in good order. Where the disk is too slow or full,
+Ctrl-C ends a recording in good order, which is its normal end: exit code 0. The
+end of any program with rules of its own, uq's among them, has the kernel drop
+what other queues of this network namespace hold just then. Where the disk is too slow or full,
 records are lost, never packets, and the trace says how many.`,
 		Example: `  uq record -o t.zst --lab
   uq record -o t.zst --lab --bottleneck "rate 20mbit delay 20ms limit 200" -- iperf3 -c 10.0.2.2
@@ -118,7 +120,7 @@ records are lost, never packets, and the trace says how many.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVarP(&o.output, "output", "o", "", "trace to write, replacing what is there; - for standard output")
+	once(f, &o.output, "output", "o", "trace to write, replacing what is there; - for standard output")
 	f.DurationVar(&o.duration, "duration", 0, "end after this time (default 10s for built-in traffic, else none)")
 	f.Uint64Var(&o.set.Packets, "packets", 0, "end after so many packets (0: no limit)")
 	f.StringVar(&o.set.Comment, "comment", "", "remark to keep in the trace")
@@ -371,7 +373,7 @@ func nameOutput(err error, name string) error {
 		return err
 	}
 	if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
-		return fmt.Errorf("write %s: %w: make room or write to another disk", name, pe.Err)
+		return fmt.Errorf("write %s: %w: %s", name, pe.Err, record.WayOut(pe.Err))
 	}
 	return err
 }

@@ -205,6 +205,9 @@ func runReplay(ctx context.Context, s *streams, o *replayOptions) error {
 	return replaySimulated(ctx, s, o, in, rep)
 }
 
+// nothingSelected is said where not one packet was sent.
+const nothingSelected = "no packet was sent: the trace has none between --from and --to"
+
 // replaySimulated runs the selection in virtual time.
 func replaySimulated(ctx context.Context, s *streams, o *replayOptions, in *input, rep *replayReport) error {
 	var last *openTrace
@@ -243,6 +246,9 @@ func replaySimulated(ctx context.Context, s *streams, o *replayOptions, in *inpu
 		err = damagedErrorf("%s: %w", in.name, damage)
 	}
 	rep.Report = &inject.Report{Run: report.NewRun(port, c, replay.DefaultFlows)}
+	if rep.Run.ArrivedPackets == 0 {
+		rep.Notes = append(rep.Notes, nothingSelected)
+	}
 	return errors.Join(writeReplay(s, o, rep), err)
 }
 

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -47,7 +48,7 @@ type liveOptions struct {
 const defaultDrain = 10 * time.Second
 
 func (l *liveOptions) flags(f *pflag.FlagSet) {
-	f.StringVarP(&l.output, "output", "o", "", "live: trace of what happened to write, replacing what is there")
+	once(f, &l.output, "output", "o", "live: trace of what happened to write, replacing what is there")
 	f.StringVar(&l.timer, "timer", string(replay.Hybrid), "live: how to wait: sleep, hybrid (sleep, then poll for 100us) or spin (poll: costs a core)")
 	f.StringVar(&l.cpu, "cpu", "auto", "live: CPUs to pin the sending and the scheduling loop to, as 0,1; auto: two, unless --timer sleep; none")
 	l.servingOptions.flags(f, "live: ")
@@ -138,6 +139,9 @@ func replayOnDevice(ctx context.Context, s *streams, o *replayOptions, in *input
 
 // finishReplay prints the report of packets really sent.
 func finishReplay(s *streams, o *replayOptions, rep *replayReport) error {
+	if rep.Balance.Packets == 0 && !rep.Interrupted {
+		rep.Notes = append(rep.Notes, nothingSelected)
+	}
 	rep.Notes, rep.Report.Notes = append(rep.Notes, rep.Report.Notes...), nil
 	if err := writeReplay(s, o, rep); err != nil {
 		return err
@@ -202,7 +206,7 @@ func replayLive(ctx context.Context, s *streams, o *replayOptions, in *input, re
 		return context.Canceled
 	}
 	if u := rep.Unwritten; u != nil {
-		u.Name = o.liveOnly.output
+		u.Name = cmp.Or(o.liveOnly.output, "a temporary file in "+os.TempDir()+" ($TMPDIR)")
 		rep.Notes = append(rep.Notes, u.Error())
 	}
 	if err := finishReplay(s, o, rep); err != nil {
@@ -238,6 +242,9 @@ func openReplayInput(ctx context.Context, s *streams, name string) (*input, erro
 	st, err := os.Stat(name)
 	if name == "-" || err != nil || st.Mode().IsRegular() {
 		return openInput(ctx, s, name, true)
+	}
+	if st.IsDir() {
+		return nil, usageErrorf("open trace: %s is a directory: name a file in it", name)
 	}
 	pipe, err := os.Open(name)
 	if err != nil {

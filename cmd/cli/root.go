@@ -178,7 +178,7 @@ func onlyCommands(cmd *cobra.Command) {
 		if c == cmd && c.Flags().NArg() > 0 {
 			return unknownCommand(c, c.Flags().Arg(0))
 		}
-		return usageErrorf("%w", err)
+		return flagError(err)
 	})
 }
 

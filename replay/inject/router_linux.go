@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"time"
 
@@ -81,6 +82,9 @@ func (r *routerEnd) run(ctx context.Context) (err error) {
 		return fmt.Errorf("empty the outcome: %w", err)
 	}
 	w, err := traces.NewWriter(r.lab.Files[outcomeFile], r.header(clock, recorded, q.RcvBuf()), traces.WriterOptions{})
+	if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
+		return fmt.Errorf("write the outcome: %w: %s (without -o, $TMPDIR names the directory)", pe.Err, record.WayOut(pe.Err))
+	}
 	if err != nil {
 		return err
 	}
@@ -158,7 +162,7 @@ func (r *routerEnd) header(clock record.Clock, recorded traces.Header, rcvbuf in
 func emptyFile(pattern string) (*os.File, error) {
 	f, err := os.CreateTemp("", pattern)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: $TMPDIR names the directory", err)
 	}
 	return f, os.Remove(f.Name()) // it lives as long as it is open
 }

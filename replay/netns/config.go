@@ -105,7 +105,7 @@ func (c *Config) Validate() error {
 	case (c.Traffic == nil) == (len(c.Command) == 0):
 		return errors.New("lab: want either a command or built-in traffic")
 	case c.Stations < 0 || c.Stations > traffic.MaxStations:
-		return fmt.Errorf("%d stations: want at most %d", c.Stations, traffic.MaxStations)
+		return fmt.Errorf("%d stations: want 0 to %d", c.Stations, traffic.MaxStations)
 	case int(c.Queue)+max(c.Queues, 1) > 65535:
 		return fmt.Errorf("queue %d: the lab needs the number after the last queue, too: use a lower one", c.Queue)
 	case c.Traffic != nil:
