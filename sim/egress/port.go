@@ -132,6 +132,32 @@ func (p *Port) Link() link.Link { return p.link }
 // lasts until an arrival or the scheduler's own time.
 func (p *Port) Watch(f func(from, until pkt.Time, busy bool)) { p.watch = f }
 
+// WatchOutcomes lets f know of every packet that the link says the outcome of, and
+// since when the opportunity lasts in which it does so. What the port's users see
+// of it are events, at the time it happens.
+func (p *Port) WatchOutcomes(f func(since pkt.Time, q *pkt.Packet)) {
+	p.out = &watched{Outcome: p.out, port: p, f: f}
+}
+
+// watched is an Outcome that somebody is told of.
+type watched struct {
+	link.Outcome
+	port *Port
+	f    func(since pkt.Time, q *pkt.Packet)
+}
+
+// Deliver implements link.Outcome.
+func (w *watched) Deliver(at pkt.Time, q *pkt.Packet) {
+	w.f(w.port.since, q)
+	w.Outcome.Deliver(at, q)
+}
+
+// Lose implements link.Outcome.
+func (w *watched) Lose(at pkt.Time, q *pkt.Packet) {
+	w.f(w.port.since, q)
+	w.Outcome.Lose(at, q)
+}
+
 // Now is the time of the last call.
 func (p *Port) Now() pkt.Time { return p.now }
 

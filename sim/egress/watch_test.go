@@ -39,3 +39,23 @@ func TestWatch(t *testing.T) {
 		t.Errorf("opportunities %q, want %q", got, want)
 	}
 }
+
+// TestWatchOutcomes checks that outcomes are told of with the opportunity that they
+// come from, and change nothing.
+func TestWatchOutcomes(t *testing.T) {
+	port, events, pool := newPort(t, &queue{}, &link.Rate{BitsPerSec: 8e6, Delay: 5e6})
+	var got []string
+	port.WatchOutcomes(func(since pkt.Time, q *pkt.Packet) { got = append(got, fmt.Sprint(int64(since), " ", q.ID)) })
+	for id := range uint64(2) {
+		p := pool.Get()
+		p.ID, p.Len = id, 1000
+		port.Enqueue(0, p)
+	}
+	port.Drain()
+	if want := "[0 0 1000000 1]"; fmt.Sprint(got) != want {
+		t.Errorf("outcomes %v, want %s", got, want)
+	}
+	if n := len(*events); n != 6 || (*events)[n-1] != "7000000 deliver 1" {
+		t.Errorf("events %v", *events)
+	}
+}

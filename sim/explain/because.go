@@ -37,19 +37,30 @@ func (x *Explanation) summarise() {
 	x.Summary = b.String()
 }
 
-// mostly names the largest part of the time.
+// mostly names the largest part of the time, or those that are.
 func (x *Explanation) mostly() string {
 	s := &x.Split
 	if s.Total == 0 {
 		return "It took no time."
 	}
-	words, most := "", int64(-1)
+	var words []string
+	most := int64(0)
 	for _, part := range s.parts() {
-		if part.ns > most {
-			words, most = part.words, part.ns
+		switch {
+		case part.ns > most:
+			words, most = []string{part.words}, part.ns
+		case part.ns == most:
+			words = append(words, part.words)
 		}
 	}
-	return fmt.Sprintf("Most of that time, %s (%d%%), %s.", span(most), most*100/s.Total, words)
+	time, share := span(most), most*100/s.Total
+	switch {
+	case len(words) > 1:
+		return fmt.Sprintf("The largest parts of that time, %s (%d%%) each: %s.", time, share, strings.Join(words, "; "))
+	case most > s.Total-most:
+		return fmt.Sprintf("Most of that time, %s (%d%%), %s.", time, share, words[0])
+	}
+	return fmt.Sprintf("The largest part of that time, %s (%d%%): %s.", time, share, words[0])
 }
 
 // scheduler is the scheduler's name.

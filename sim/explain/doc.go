@@ -20,13 +20,15 @@
 //	link withheld     the link was busy without a packet of the queue: it contended,
 //	                  received, or waited for its next opportunity
 //	scheduler waited  the link was free, and the scheduler let nothing go
+//	link held         an access point, or a station, had it and sent others, waited
+//	                  for a beacon, or sent it in vain
 //	transmission      its own opportunity, with the packets it shared it with
-//	beyond            propagation, retransmissions, and whatever else came after that
-//	                  opportunity
+//	beyond            propagation, and whatever else came after that opportunity
 //
-// A packet's own opportunity is the one in which the link took it: a medium that
-// keeps packets ready, or sends them again, does so beyond it, and its air counts
-// as that of the packets it took meanwhile.
+// A packet's own opportunity is the one in which the link took it, in a cell the
+// one in which it was received or given up, from the contention before it on. The
+// air of those in which it was only taken, or sent in vain, counts as that of the
+// packets they took for whoever waits meanwhile.
 //
 // An opportunity that took several packets is divided among them by their bytes,
 // also where one of them was lost at no cost of airtime.

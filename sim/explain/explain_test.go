@@ -140,6 +140,63 @@ func TestSplitByHand(t *testing.T) {
 	}
 }
 
+// TestHeld: what a cell has, and does not send yet, it holds; what a station sends is
+// transmission; what follows is beyond.
+func TestHeld(t *testing.T) {
+	k := pkt.FlowKey{Proto: pkt.ProtoUDP, SrcPort: 1000, DstPort: 5353}
+	copy(k.Src[:], []byte{10, 0, 9, 9})
+	copy(k.Dst[:], []byte{224, 0, 0, 251})
+	group, up := pkt.NewFlow(k, 9, 1), testFlow(1)
+	for _, c := range []struct {
+		what, link string
+		p          pkt.Packet
+		held       [2]pkt.Time
+		air        [2]pkt.Time
+		beyond     pkt.Time
+		words      string
+	}{
+		{
+			"the group's at 150 ms, for the beacon at 204.8 ms", "wifi g beacon 102.4ms sta 10.0.1.1 54mbit sleep 1",
+			packet(150*ms, group, 1000, 0), [2]pkt.Time{54 * ms, 56 * ms}, [2]pkt.Time{1.3e6, 2 * ms}, 0,
+			"the link held it before it sent it",
+		},
+		{
+			"from a station: contention, and a PPDU of 180 us", "wifi g sta 10.0.0.1 54mbit",
+			packet(ms, up, 1000, 0), [2]pkt.Time{}, [2]pkt.Time{180e3, 600e3}, 0, "the link sent the packet itself",
+		},
+		{
+			"likewise, with 5 ms behind, of which the acknowledgement takes part", "wifi g sta 10.0.0.1 54mbit delay 5ms",
+			packet(ms, up, 1000, 0), [2]pkt.Time{}, [2]pkt.Time{180e3, 600e3}, 5*ms - 44e3, "it was on its way to the far end",
+		},
+	} {
+		xs, _ := observed(t, egress.Config{Qdisc: "pfifo", Link: c.link, Seed: 1}, []pkt.Packet{c.p}, 0)
+		s := xs[0].Split
+		if held := pkt.Time(s.LinkHeld); held < c.held[0] || held > c.held[1] {
+			t.Errorf("%s: held %v, want %v", c.what, held, c.held)
+		}
+		if air := pkt.Time(s.Transmission); air < c.air[0] || air > c.air[1] {
+			t.Errorf("%s: transmission %v, want %v", c.what, air, c.air)
+		}
+		if pkt.Time(s.Beyond) != c.beyond || !strings.Contains(xs[0].Summary, c.words) {
+			t.Errorf("%s: beyond %d, want %d; %s", c.what, s.Beyond, c.beyond, xs[0].Summary)
+		}
+	}
+}
+
+// TestMostly: most is more than half, and equal parts are both named.
+func TestMostly(t *testing.T) {
+	for want, s := range map[string]Split{
+		"It took no time.": {},
+		"Most of that time, 6ns (60%), the link sent packets of other flows.":                                                      {Total: 10, BehindOthers: 6, Beyond: 4},
+		"The largest part of that time, 4ns (40%): the link sent packets of other flows.":                                          {Total: 10, BehindFlow: 3, BehindOthers: 4, Beyond: 3},
+		"The largest parts of that time, 5ns (50%) each: the link sent packets of its own flow; it was on its way to the far end.": {Total: 10, BehindFlow: 5, Beyond: 5},
+	} {
+		if got := (&Explanation{Split: s}).mostly(); got != want {
+			t.Errorf("%+v: %q, want %q", s, got, want)
+		}
+	}
+}
+
 // TestOvertaken: strict priority sends what came later first, and the table says
 // whose it was.
 func TestOvertaken(t *testing.T) {

@@ -72,6 +72,7 @@ type Split struct {
 	BehindOthers    int64 `json:"behind_other_flows_ns"`
 	LinkWithheld    int64 `json:"link_withheld_ns"`
 	SchedulerWaited int64 `json:"scheduler_waited_ns"`
+	LinkHeld        int64 `json:"link_held_ns"`
 	Transmission    int64 `json:"transmission_ns"`
 	Beyond          int64 `json:"beyond_ns"`
 }

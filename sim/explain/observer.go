@@ -5,6 +5,7 @@ import (
 
 	"github.com/uqtool/uq/sim"
 	"github.com/uqtool/uq/sim/egress"
+	"github.com/uqtool/uq/sim/link"
 	"github.com/uqtool/uq/sim/pkt"
 	"github.com/uqtool/uq/sim/sched"
 )
@@ -43,6 +44,9 @@ func New(packets ...uint64) *Observer {
 func (o *Observer) Attach(port *egress.Port) {
 	o.port = port
 	port.Watch(o.opportunity)
+	if _, ok := port.Link().(link.Cell); ok { // others send what they take at once
+		port.WatchOutcomes(o.outcome)
+	}
 }
 
 // Source is src for the run. It ends when nothing remains to be explained.
@@ -186,6 +190,16 @@ func (o *Observer) opportunity(from, until pkt.Time, busy bool) {
 	o.last = Span{From: from, Until: until, Packets: append([]Sent(nil), taken...)}
 	for _, t := range o.targets {
 		t.opportunity(o.last)
+	}
+}
+
+// outcome is told by the port of each packet the link is done with, within the
+// opportunity that began at since.
+func (o *Observer) outcome(since pkt.Time, p *pkt.Packet) {
+	for _, t := range o.targets {
+		if t.x.Packet == p.ID && p.Flaws&pkt.Duplicated == 0 {
+			t.sent, t.sentFrom = true, since
+		}
 	}
 }
 

@@ -42,6 +42,10 @@ type target struct {
 	until   pkt.Time
 	pending *Span
 	txUntil pkt.Time // end of the packet's own opportunity
+	// sent says that a cell told of the outcome, in an opportunity from sentFrom on:
+	// that is the packet's own then, not the one in which it was taken.
+	sent     bool
+	sentFrom pkt.Time
 }
 
 func newTarget(id uint64) *target {
@@ -98,6 +102,11 @@ func (t *target) opportunity(s Span) {
 	case t.phase == inQueue:
 		t.account(s.From)
 		t.pending = &s
+	case t.sent && s.From == t.sentFrom:
+		t.txUntil = s.Until
+		if s.has(t.x.Packet) {
+			t.keep(s)
+		}
 	case t.phase > inQueue && t.txUntil == 0 && s.has(t.x.Packet):
 		t.txUntil = s.Until // the packet may have been delivered within it already
 		t.keep(s)
@@ -187,8 +196,10 @@ func (t *target) finish(now pkt.Time) {
 	}
 	x.Split.Total = int64(x.End - x.Arrival)
 	if sent := x.End > x.Decided || t.txUntil > 0; sent {
-		x.Split.Transmission = int64(min(max(t.txUntil, x.Decided), x.End) - x.Decided)
-		x.Split.Beyond = int64(x.End-x.Decided) - x.Split.Transmission
+		from := min(max(t.sentFrom, x.Decided), x.End)
+		x.Split.LinkHeld = int64(from - x.Decided)
+		x.Split.Transmission = int64(min(max(t.txUntil, from), x.End) - from)
+		x.Split.Beyond = int64(x.End-from) - x.Split.Transmission
 	}
 	for _, s := range t.order {
 		s.Passed = Amount{s.Ahead.Packets - s.Sent.Packets - s.Dropped.Packets, s.Ahead.Bytes - s.Sent.Bytes - s.Dropped.Bytes}

@@ -24,6 +24,7 @@ func (s *Split) parts() []part {
 		{"behind other flows", "the link sent packets of other flows", s.BehindOthers},
 		{"link withheld", "the link was busy without a packet", s.LinkWithheld},
 		{"scheduler waited", "the scheduler held it back from a free link", s.SchedulerWaited},
+		{"link held", "the link held it before it sent it, or sent it in vain", s.LinkHeld},
 		{"transmission", "the link sent the packet itself", s.Transmission},
 		{"beyond", "it was on its way to the far end", s.Beyond},
 	}
