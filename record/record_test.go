@@ -334,3 +334,25 @@ func TestMeter(t *testing.T) {
 		}
 	})
 }
+
+// TestDamaged: of a packet whose message could not be read whole, the headers may
+// be cut: the trace says so, and it passes like any other.
+func TestDamaged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := startRun(t, Options{}, nil)
+		damaged := udpPacket(1)
+		damaged.Damaged = true
+		r.q.Push(udpPacket(0), damaged, udpPacket(2))
+		synctest.Wait()
+		r.end()
+		recs, _, _, _ := read(t, r.out.Bytes())
+		if r.err != nil || len(recs) != 3 || len(r.q.Given()) != 3 {
+			t.Fatalf("%v, %d records, %d verdicts", r.err, len(recs), len(r.q.Given()))
+		}
+		for i, rec := range recs {
+			if got := rec.Info&traces.Truncated != 0; got != (i == 1) || rec.Verdict != traces.Accept {
+				t.Errorf("record %d: %s, %s", i, rec.Info, rec.Verdict)
+			}
+		}
+	})
+}

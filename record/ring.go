@@ -32,6 +32,7 @@ type entry struct {
 	seen          uint16 // bytes there
 	hook          uint8
 	lost          bool // the kernel had given it up
+	damaged       bool // its message could not be read whole
 }
 
 // placedEvent is an event before entry number at.
@@ -68,7 +69,7 @@ func (b *block) add(p *nfq.Packet, snap int, at, verdict pkt.Time) {
 	b.entries = append(b.entries, entry{
 		time: at, verdict: verdict, kernelTime: p.KernelTime,
 		id: p.ID, len: p.Len, mark: p.Mark, inDev: p.InDev, outDev: p.OutDev, info: p.Info,
-		off: uint32(len(b.bytes)), seen: uint16(len(seen)), hook: p.Hook,
+		off: uint32(len(b.bytes)), seen: uint16(len(seen)), hook: p.Hook, damaged: p.Damaged,
 	})
 	b.bytes = append(b.bytes, seen...)
 }

@@ -61,6 +61,9 @@ func (wr *writer) tick() {
 func (wr *writer) packet(b *block, e *entry) {
 	r := &wr.rec
 	wr.dec.Decode(b.bytes[e.off:e.off+uint32(e.seen)], e.len, Remarks(e.info), r)
+	if e.damaged {
+		r.Info |= traces.Truncated
+	}
 	r.Time, r.VerdictTime = e.time, e.verdict
 	r.KernelTime = wr.clock.FromRealtime(e.kernelTime)
 	r.Mark = e.mark

@@ -80,3 +80,26 @@ func TestExactLimit(t *testing.T) {
 		}
 	}
 }
+
+// TestDamaged: of a packet whose message could not be read whole, the headers may
+// be cut: the trace says so.
+func TestDamaged(t *testing.T) {
+	conf := traces.Scheduler{Qdisc: "fq_codel", Link: "rate 20mbit", Seed: 1}
+	s := play(t, conf, LiveOptions{}, func(s *session) {
+		g := newTraffic(t, 5)
+		for i := range 9 {
+			p := g.packet()
+			p.Damaged = i == 4
+			s.q.Push(p)
+		}
+		time.Sleep(time.Second)
+	})
+	if v, err := verify(t, s.trace.Bytes()); s.err != nil || err != nil || v.Divergence != nil {
+		t.Errorf("%v, %v, %v", s.err, err, v.Divergence)
+	}
+	for i, r := range s.records(t) {
+		if got := r.Info&traces.Truncated != 0; got != (i == 4) {
+			t.Errorf("record %d: %s", i, r.Info)
+		}
+	}
+}

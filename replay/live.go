@@ -300,6 +300,9 @@ func (l *Live) arrive(p *nfq.Packet, now pkt.Time) {
 	e.packet = nfq.Ref{Queue: p.Queue, ID: p.ID}
 	r := &e.rec
 	l.dec.Decode(p.Payload, p.Len, record.Remarks(p.Info), r)
+	if p.Damaged {
+		r.Info |= traces.Truncated
+	}
 	r.Time, r.KernelTime, r.Mark = now, l.opt.Clock.FromRealtime(p.KernelTime), p.Mark
 	r.Path = traces.Path{Hook: p.Hook, InDev: p.InDev, OutDev: p.OutDev}
 	l.arrivals++

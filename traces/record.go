@@ -71,7 +71,7 @@ const (
 	CsumNotReady    Info = 1 << 1 // checksum still to be filled in by the device
 	CsumNotVerified Info = 1 << 2 // nobody checked the checksum
 	Fragment        Info = 1 << 3 // IP fragment (offset > 0 or more fragments)
-	Truncated       Info = 1 << 4 // headers reach beyond the copy range
+	Truncated       Info = 1 << 4 // headers reach beyond the copy range, or could not be read whole
 	Undecoded       Info = 1 << 5 // not an IP packet we could read: length only
 	SegsEstimated   Info = 1 << 6 // Segs computed from the MTU, not told by the kernel
 	Gone            Info = 1 << 7 // no verdict reached it: the kernel had given it up, or none could be sent

@@ -91,8 +91,8 @@ type Packet struct {
 	Hook uint8
 	// Family is the protocol family of the hook (AF_INET, AF_INET6).
 	Family uint8
-	// Damaged says that part of the message could not be read. The packet still
-	// wants a verdict.
+	// Damaged says that part of the message could not be read, so that headers may
+	// be missing. The packet still wants a verdict.
 	Damaged bool
 	// Payload is the packet from layer 3 up, cut at the copy range. It is valid
 	// until the next Receive.
