@@ -49,9 +49,10 @@ seconds as words and in nanoseconds as JSON. PACKET counts from 0. KIND is enque
 its dequeue, or behind it with reason link_loss), deliver (it reached the far end),
 drop, duplicate (the link made a copy, which has its number and is told of as copy
 from there on), corrupt (before its deliver) or uplink (the packet arrived at a
-station of the link, which sends it past the scheduler). Events are in order of time, those
-of one instant in order of cause. Sojourn and age_ns are the time since the
-packet's arrival. With several qdiscs words begin with the kind of the qdisc.`
+station of the link, which sends it past the scheduler). The events of each qdisc
+are in order of time, those of one instant in order of cause; with several qdiscs
+theirs are mixed, and words begin with the kind of the qdisc. Sojourn and age_ns
+are the time since the packet's arrival.`
 
 // eventRun is a run that is read from lines of events.
 type eventRun struct {
