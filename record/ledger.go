@@ -14,8 +14,9 @@ import (
 	"github.com/uqtool/uq/traces"
 )
 
-// flushAfter, with a tick and a block's age on top, keeps what a crash loses
-// below one second.
+// flushAfter, with a tick and a block's age on top, is how old a record may be
+// that a crash loses, below one second: from when it came here. Under a
+// scheduler that is when it, and all before it, have been decided about.
 const flushAfter = 700 * time.Millisecond
 
 // Witness tells of packets that never reached the queue's reader, of which its

@@ -52,6 +52,9 @@ func writeRecordSummary(w io.Writer, r recordReport) {
 
 // writeLive prints what the scheduler did, as a simulation is printed.
 func writeLive(w io.Writer, r recordReport) {
+	if r.Live.Untold > 0 {
+		fmt.Fprintf(w, "%d packets were held for so long that the trace has no verdict on them\n", r.Live.Untold)
+	}
 	if r.Live.Unfinished > 0 {
 		fmt.Fprintf(w, "%d packets were still held at the end, and let pass\n", r.Live.Unfinished)
 	}

@@ -108,6 +108,9 @@ func writeVerify(s *streams, r verifyReport, asJSON bool) error {
 	fmt.Fprintf(w, "%s: %s, link %s, seed %d\n", printable(r.Trace, ""), printable(r.Scheduler.Qdisc, ""), printable(r.Scheduler.Link, ""), r.Scheduler.Seed)
 	fmt.Fprintf(w, "%d packets, %d decisions %s: %d delivered, %d marked, %d dropped; %d undecided at %v\n",
 		r.Packets, r.Decisions, what, r.Delivered, r.Marked, r.Dropped, r.Undecided, r.Horizon)
+	if r.Untold > 0 {
+		fmt.Fprintf(w, "%d packets were held for so long that the trace has no verdict on them: only the digest at its end is proof\n", r.Untold)
+	}
 	if r.Copies > 0 || r.Corrupted > 0 {
 		fmt.Fprintf(w, "%d copies made, %d packets corrupted\n", r.Copies, r.Corrupted)
 	}
