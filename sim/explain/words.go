@@ -4,7 +4,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
+
+	"github.com/uqtool/uq/sim/report"
 )
 
 // Words says how much WriteWords prints.
@@ -40,7 +41,7 @@ func (x *Explanation) WriteWords(w io.Writer, opt Words) error {
 		for _, p := range x.Split.parts() {
 			rows = append(rows, []string{"  " + p.name, millis(p.ns)})
 		}
-		table(b, append(rows, []string{"  total", millis(x.Split.Total)}))
+		report.Table(b, append(rows, []string{"  total", millis(x.Split.Total)}))
 	}
 	if x.Uplink {
 		_, err := io.WriteString(w, b.String())
@@ -62,18 +63,6 @@ func millis(ns int64) string {
 	return fmt.Sprintf("%s%d.%06d", sign, ns/1e6, ns%1e6)
 }
 
-func table(b *strings.Builder, rows [][]string) {
-	tw := tabwriter.NewWriter(b, 0, 0, 2, ' ', tabwriter.AlignRight)
-	width := 0
-	for _, row := range rows {
-		width = max(width, len(row[0]))
-	}
-	for _, row := range rows {
-		fmt.Fprintf(tw, "%-*s\t%s\t\n", width, row[0], strings.Join(row[1:], "\t"))
-	}
-	_ = tw.Flush() // a Builder does not fail
-}
-
 func (x *Explanation) flowTable(b *strings.Builder, limit int) {
 	fmt.Fprintf(b, "\nqueued ahead of it: %d packets, %d bytes\n", x.Ahead.Packets, x.Ahead.Bytes)
 	if len(x.Flows) == 0 {
@@ -93,7 +82,7 @@ func (x *Explanation) flowTable(b *strings.Builder, limit int) {
 			fmt.Sprint(f.Passed.Packets), millis(f.LastLeft), fmt.Sprint(f.Overtook.Packets), millis(f.OnLink),
 		})
 	}
-	table(b, rows)
+	report.Table(b, rows)
 	if more := len(x.Flows) - limit + x.FlowsOmitted; more > 0 {
 		fmt.Fprintf(b, "  and %d more flows\n", more)
 	}
@@ -151,7 +140,7 @@ func (x *Explanation) stateTable(b *strings.Builder) {
 				"    " + strings.TrimSuffix(key, "_ns"), cell(x.State.Arrival, i, key), cell(x.State.Before, i, key), cell(x.State.After, i, key),
 			})
 		}
-		table(b, rows)
+		report.Table(b, rows)
 	}
 }
 

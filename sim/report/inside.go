@@ -64,7 +64,7 @@ func tinTable(b *strings.Builder, tins [][]tc.Field) {
 			rows = append(rows, cells)
 		}
 	}
-	table(b, rows)
+	Table(b, rows)
 }
 
 // classes prints the qdiscs inside, a line each and one for its counters.

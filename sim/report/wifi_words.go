@@ -59,7 +59,7 @@ func (r *Report) airTimes(b *strings.Builder) {
 		}
 		rows = append(rows, append(row, fmt.Sprint(run.WiFi.Exchanges), fmt.Sprint(run.WiFi.Collisions), fmt.Sprintf("%.3f", run.WiFi.JainAirtime)))
 	}
-	table(b, rows)
+	Table(b, rows)
 }
 
 // station is a table of one station: a line for each qdisc and direction.
@@ -78,10 +78,10 @@ func (r *Report) station(b *strings.Builder, i int) {
 			mean, q := d.mpdus(10, 50, 90, 100)
 			rows = append(rows, []string{"  " + name, fmt.Sprint(d.Delivered), fmt.Sprint(d.Arrived - min(d.Arrived, d.Delivered)), rate(d.Throughput),
 				us(d.Latency.P50, 3), us(d.Latency.P99, 3), percent(ratio(d.AirtimeUs, run.WiFi.airtime())), fmt.Sprint(d.PPDUs), fmt.Sprintf("%.1f", mean),
-				fmt.Sprint(q[0]), fmt.Sprint(q[1]), fmt.Sprint(q[2]), fmt.Sprint(q[3]), fmt.Sprint(s.Retries)})
+				fmt.Sprint(q[0]), fmt.Sprint(q[1]), fmt.Sprint(q[2]), fmt.Sprint(q[3]), fmt.Sprint(d.Retries)})
 		}
 	}
-	table(b, rows)
+	Table(b, rows)
 }
 
 // airtime is all stations'.

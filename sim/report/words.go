@@ -27,7 +27,7 @@ func (r *Report) WriteWords(w io.Writer, opt Words) error {
 		fmt.Fprintf(b, "note: %s\n", n)
 	}
 	b.WriteByte('\n')
-	table(b, r.Summary())
+	Table(b, r.Summary())
 	b.WriteString("\n" + r.Counters())
 	r.wifi(b)
 	b.WriteByte('\n')
@@ -51,8 +51,8 @@ const openLoopHint = `open-loop: arrival times are fixed, senders do not react. 
 under these arrivals and for UDP; biased for what TCP would do under another
 qdisc.`
 
-// table aligns columns, numbers to the right.
-func table(b *strings.Builder, rows [][]string) {
+// Table writes rows in columns: the first to the left, numbers to the right.
+func Table(b *strings.Builder, rows [][]string) {
 	tw := tabwriter.NewWriter(b, 0, 0, 2, ' ', tabwriter.AlignRight)
 	width := 0
 	for _, row := range rows {
@@ -190,7 +190,7 @@ func (r *Report) flows(b *strings.Builder, limit int) {
 	if rest := r.Runs[0].others(limit); rest != nil {
 		rows = append(rows, r.flowRow(rest.Flow, func(run *Run) *Flow { return run.others(limit) }))
 	}
-	table(b, rows)
+	Table(b, rows)
 	fmt.Fprintf(b, "Jain's index is over the bytes of %s.\n", r.Runs[0].JainFlows())
 }
 

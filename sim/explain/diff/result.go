@@ -6,10 +6,10 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/uqtool/uq/sim/pkt"
+	"github.com/uqtool/uq/sim/report"
 )
 
 // Result is how two runs differ. Times are in nanoseconds; of a pair the first
@@ -233,14 +233,14 @@ func (r *Result) totals(b *strings.Builder) {
 		}
 	}
 	b.WriteString("\n")
-	table(b, rows)
+	report.Table(b, rows)
 	if len(c.DropsBy) > 0 {
 		rows = [][]string{{"drops by reason", "a", "b"}}
 		for _, why := range slices.Sorted(maps.Keys(c.DropsBy)) {
 			rows = append(rows, []string{why, fmt.Sprint(c.DropsBy[why][0]), fmt.Sprint(c.DropsBy[why][1])})
 		}
 		b.WriteString("\n")
-		table(b, rows)
+		report.Table(b, rows)
 	}
 	if s := r.Sojourn; s != nil {
 		fmt.Fprintf(b, "\nin the queue, of %d packets that both delivered: %d waited longer in b, %d in a; mean of b less a %s ms;\ndifference, either way: p50 %s, p99 %s, max %s ms\n",
@@ -261,7 +261,7 @@ func (r *Result) flows(b *strings.Builder) {
 		rows = append(rows, row)
 	}
 	b.WriteString("\n")
-	table(b, rows)
+	report.Table(b, rows)
 	if r.FlowsOmitted > 0 {
 		fmt.Fprintf(b, "and %d more flows\n", r.FlowsOmitted)
 	}
@@ -280,16 +280,4 @@ func millis(ns *int64) string {
 		n, sign = -n, "-"
 	}
 	return fmt.Sprintf("%s%d.%03d", sign, n/1e6, n/1e3%1e3)
-}
-
-func table(b *strings.Builder, rows [][]string) {
-	tw := tabwriter.NewWriter(b, 0, 0, 2, ' ', tabwriter.AlignRight)
-	width := 0
-	for _, row := range rows {
-		width = max(width, len(row[0]))
-	}
-	for _, row := range rows {
-		fmt.Fprintf(tw, "%-*s\t%s\t\n", width, row[0], strings.Join(row[1:], "\t"))
-	}
-	_ = tw.Flush() // a Builder does not fail
 }
