@@ -271,6 +271,26 @@ func TestStations(t *testing.T) {
 	}
 }
 
+// TestOwn asks about what a station makes up itself, of which the run knows
+// nothing.
+func TestOwn(t *testing.T) {
+	for s, want := range map[string]string{
+		"station(any).up_throughput > 2mbit":                                        "ok",
+		"station(any).up_own == station(any).up_delivered":                          "ok",
+		"station(any).retries == station(any).up_retries":                           "ok is 0, limit 0",
+		"station(any).up_latency_p50 < 1s":                                          "NONE pfifo.station(any) has no up_latency_p50",
+		"station(any).down_delivered + station(any).up_own == delivered":            "FAIL",
+		"station(any).down_delivered + station(any).up_own > delivered":             "ok",
+		"station(any).down_retries + station(any).up_retries == station(0).retries": "ok",
+	} {
+		as := []*Assertion{parsed(t, s)}
+		r := Check(as, []Lane{laneOn(t, "wifi ht20 sta any mcs7 sends be 1500 5ms", "pfifo", as, nil, 300)})[0]
+		if got := state(r) + " " + r.String(); !strings.HasPrefix(got, want) {
+			t.Errorf("%s: %s, want %s", s, got, want)
+		}
+	}
+}
+
 // TestNothingLeft checks that a metric nothing was measured for fails an
 // assertion: a qdisc that lets nothing through has no small delay, and is not
 // fair.

@@ -47,7 +47,8 @@ var medium = []entry[report.WiFi]{
 var station = slices.Concat([]entry[report.WiFiStation]{
 	{"airtime", Time, "airtime of its frames both ways, failed ones included", plain(func(s *report.WiFiStation) float64 { return s.AirtimeUs })},
 	{"airtime_share", Ratio, "... as a share of all stations'", plain(func(s *report.WiFiStation) float64 { return s.Share })},
-	{"retries", Ratio, "frames sent again", plain(func(s *report.WiFiStation) float64 { return float64(s.Retries) })},
+	{"retries", Ratio, "frames sent again both ways", plain(func(s *report.WiFiStation) float64 { return float64(s.Retries) })},
+	{"up_own", Packets, "packets delivered from it that it made up itself (sends): they count in up_delivered, up_bytes and up_throughput", plain(func(s *report.WiFiStation) float64 { return float64(s.Up.Own) })},
 	{"given_up", Ratio, "frames that were not sent again any more", plain(func(s *report.WiFiStation) float64 { return float64(s.GivenUp) })},
 }, direction("down", "to it", func(s *report.WiFiStation) *report.WiFiDirection { return &s.Down }),
 	direction("up", "from it", func(s *report.WiFiStation) *report.WiFiDirection { return &s.Up }))
@@ -70,6 +71,7 @@ func direction(way, words string, of func(*report.WiFiStation) *report.WiFiDirec
 		number("delivered", Packets, "packets delivered", func(d *report.WiFiDirection) float64 { return float64(d.Delivered) }),
 		number("bytes", Bytes, "bytes delivered", func(d *report.WiFiDirection) float64 { return float64(d.Bytes) }),
 		number("throughput", Rate, "bytes delivered over the run's duration", func(d *report.WiFiDirection) float64 { return d.Throughput }),
+		number("retries", Ratio, "frames sent again", func(d *report.WiFiDirection) float64 { return float64(d.Retries) }),
 		number("airtime", Time, "airtime of frames", func(d *report.WiFiDirection) float64 { return d.AirtimeUs }),
 		number("ppdus", Ratio, "transmissions (PPDUs)", func(d *report.WiFiDirection) float64 { return float64(d.PPDUs) }),
 		{way + "_mpdus", Ratio, "mean number of frames in a transmission " + words, func(s *report.WiFiStation) (float64, bool) { return mpdus(of(s)) }},

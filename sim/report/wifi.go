@@ -51,18 +51,21 @@ type WiFiStation struct {
 	Share     float64       `json:"airtime_share"`
 	Down      WiFiDirection `json:"down"`
 	Up        WiFiDirection `json:"up"`
-	// Retries counts frames sent again, GivenUp those that were not any more,
+	// Retries counts frames sent again both ways, GivenUp those that were not any more,
 	// Overflow packets that found no room in the station or while it slept.
 	Retries  uint64 `json:"retries"`
 	GivenUp  uint64 `json:"given_up"`
 	Overflow uint64 `json:"overflow,omitempty"`
 }
 
-// WiFiDirection is what went to a station, or came from it.
+// WiFiDirection is what went to a station, or came from it. Own packets are made up
+// by the station, which the run knows nothing of: they count here once they are
+// received, their bytes without a link header, and have no latency.
 type WiFiDirection struct {
 	AirtimeUs  float64 `json:"airtime_us"`
 	Arrived    uint64  `json:"arrived_packets"`
 	Delivered  uint64  `json:"delivered_packets"`
+	Own        uint64  `json:"own_packets,omitempty"`
 	Bytes      uint64  `json:"bytes"`
 	Throughput float64 `json:"throughput_bps"`
 	// Latency is from a packet's arrival to its delivery.
@@ -70,6 +73,8 @@ type WiFiDirection struct {
 	// PPDUs were sent, Aggregates of them by their number of frames.
 	PPDUs      uint64      `json:"ppdus"`
 	Aggregates []Aggregate `json:"aggregates,omitempty"`
+	// Retries counts frames sent again.
+	Retries uint64 `json:"retries"`
 }
 
 // Aggregate counts the PPDUs of so many frames (MPDUs).
@@ -159,6 +164,7 @@ func wifiOf(l link.Link, c *Collector, span time.Duration) *WiFi {
 			s.Down.count(&c.cell.stations[i].down, span)
 			s.Up.count(&c.cell.stations[i].up, span)
 		}
+		s.Up.own(st.Stations[i].OwnPackets, st.Stations[i].OwnBytes, st.Span)
 		if i < cell.Stations() && s.AirtimeUs+float64(s.Down.Arrived+s.Up.Arrived) > 0 {
 			shares = append(shares, s.AirtimeUs)
 		}
@@ -190,6 +196,7 @@ func stationOf(cell *wifi.Cell, i int, st *wifi.StationStats, total time.Duratio
 	}
 	s.Address, s.Mode = cell.Name(i)
 	s.Down.AirtimeUs, s.Up.AirtimeUs = usOf(st.Down), usOf(st.Up)
+	s.Down.Retries, s.Up.Retries = st.Retries-st.UpRetries, st.UpRetries
 	s.Down.aggregates(st.Aggregates[:])
 	s.Up.aggregates(st.UpAggregates[:])
 	return s
@@ -207,6 +214,13 @@ func (d *WiFiDirection) aggregates(byMPDUs []uint64) {
 func (d *WiFiDirection) count(c *directionCounts, span time.Duration) {
 	d.Arrived, d.Delivered, d.Bytes = c.ArrivedPackets, c.DeliveredPackets, c.DeliveredBytes
 	d.Throughput, d.Latency = bps(c.DeliveredBytes, span), quantiles(&c.latency)
+}
+
+// own adds what the station made up itself in the medium's time.
+func (d *WiFiDirection) own(packets, bytes uint64, span time.Duration) {
+	d.Own = packets
+	d.Arrived, d.Delivered, d.Bytes = d.Arrived+packets, d.Delivered+packets, d.Bytes+bytes
+	d.Throughput += bps(bytes, span)
 }
 
 // mpdus is the mean number of frames in a PPDU, and the number that q percent of

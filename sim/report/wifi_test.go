@@ -85,7 +85,7 @@ func TestWiFi(t *testing.T) {
 		for i := range w.Stations {
 			s := &w.Stations[i]
 			for _, d := range []*WiFiDirection{&s.Down, &s.Up} {
-				arrived, delivered, bytes = arrived+d.Arrived, delivered+d.Delivered, bytes+d.Bytes
+				arrived, delivered, bytes = arrived+d.Arrived-d.Own, delivered+d.Delivered-d.Own, bytes+d.Bytes-1500*d.Own
 				ppdus := uint64(0)
 				for _, a := range d.Aggregates {
 					ppdus += a.PPDUs
@@ -95,6 +95,14 @@ func TestWiFi(t *testing.T) {
 				}
 			}
 			airtime += s.Share
+		}
+		own := w.Stations[2].Up
+		if own.Own != own.Delivered || own.Bytes != 1500*own.Own || own.Latency.P50 != nil || own.Own+1 < uint64(w.SpanUs/5000) ||
+			math.Abs(own.Throughput-2.4e6) > 0.03e6 {
+			t.Errorf("%s: a packet of 1500 bytes in 5 ms, of the station's own: %+v in %.0f us", run.Line, own, w.SpanUs)
+		}
+		if lossy, clean := &w.Stations[0], &w.Stations[1]; lossy.Down.Retries == 0 || lossy.Up.Retries == 0 || lossy.Retries != lossy.Down.Retries+lossy.Up.Retries || clean.Up.Retries != 0 {
+			t.Errorf("%s: retries %d down, %d up, %d in all", run.Line, lossy.Down.Retries, lossy.Up.Retries, lossy.Retries)
 		}
 		if arrived != run.ArrivedPackets || delivered != run.Delivered || bytes != run.Bytes || math.Abs(airtime-1) > 1e-9 {
 			t.Errorf("%s: stations have %d arrived, %d delivered, %d bytes, %.9f of the airtime; in all %d, %d, %d", run.Line, arrived, delivered, bytes, airtime, run.ArrivedPackets, run.Delivered, run.Bytes)

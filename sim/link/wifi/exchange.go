@@ -173,6 +173,9 @@ func (m *Medium) settle(q *txq, u *unit, lost int) {
 	}
 	u.retries++
 	s.Retries += uint64(lost)
+	if q.up {
+		s.UpRetries += uint64(lost)
+	}
 }
 
 // deliver hands on what the receiver has in order at the instant at.
@@ -192,6 +195,8 @@ func (m *Medium) handOn(q *txq, o *place, at pkt.Time) {
 		if !o.lost {
 			s.UpPackets++
 			s.UpBytes += uint64(q.own.Bytes)
+			s.OwnPackets++
+			s.OwnBytes += uint64(q.own.Bytes)
 		}
 		return
 	}

@@ -72,12 +72,14 @@ type StationStats struct {
 	// 3; what it makes up itself counts, too.
 	DownPackets, UpPackets uint64
 	DownBytes, UpBytes     uint64
+	// OwnPackets and OwnBytes are what it makes up itself of those.
+	OwnPackets, OwnBytes uint64
 	// Aggregates counts PPDUs to it by their number of MPDUs, UpAggregates its
 	// own; the last element counts all larger ones.
 	Aggregates, UpAggregates [MaxMPDUs + 1]uint64
 	// Retries counts MPDUs sent again, GivenUp those that were not any more, in
-	// both directions.
-	Retries, GivenUp uint64
+	// both directions; UpRetries are the station's part of Retries.
+	Retries, GivenUp, UpRetries uint64
 	// Overflow counts packets that found no room: for it while it slept, or of its
 	// own.
 	Overflow uint64
