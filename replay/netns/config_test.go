@@ -72,7 +72,7 @@ func TestConfigValidate(t *testing.T) {
 		{Config{Traffic: mix, Command: []string{"true"}}, "either a command or"},
 		{Config{Traffic: mix, Direction: "sideways"}, "direction"},
 		{Config{Traffic: mix, Stations: 200}, ""},
-		{Config{Traffic: mix, Stations: 201}, "201 stations: want at most 200"},
+		{Config{Traffic: mix, Stations: 201}, "201 stations: want 0 to 200"},
 		{Config{Ends: true, Stations: 2}, "no command, server, stations"},
 		{Config{Traffic: mix, Queue: 65535}, "queue 65535"},
 		{Config{Traffic: &traffic.Mix{Name: "x", Duration: 1}}, "traffic"},
