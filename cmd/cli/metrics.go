@@ -173,6 +173,10 @@ matches are one: counts are sums, quantiles those of all their packets.
 QDISC.digest == xxh64:0123456789abcdef holds all of a qdisc's decisions against
 those of another time.
 
-Compare with < <= == != >= >, compute with + - * / and brackets. Times want a
-unit; rates and sizes have tc's; 20% is 0.2.
+Compare with < <= == != >= >, compute with + - * / and brackets. Times, rates and
+sizes other than 0 want tc's units, 5ms, 5mbit, 5k or 5b; 20% is 0.2.
+
+Quantiles of more than 8 packets are up to 0.1% too large, those of a station, and
+of flows in the report, up to 0.8%: == seldom holds for them. Means and maxima are
+exact.
 `

@@ -40,9 +40,15 @@ func (u Unit) parse(s string) (float64, error) {
 		d, err := tc.ParseTime(s)
 		return float64(d) / 1e3, err
 	case Rate:
+		if bare(s) {
+			return 0, fmt.Errorf("rate %q has no unit: tc would read it as %sbit; write %skbit or %smbit", s, s, s, s)
+		}
 		r, err := tc.ParseRate(s)
 		return float64(r), err
 	case Bytes:
+		if bare(s) {
+			return 0, fmt.Errorf("size %q has no unit: write %sb for bytes, or %sk", s, s, s)
+		}
 		n, err := tc.ParseSize(s)
 		return float64(n), err
 	}
@@ -58,6 +64,11 @@ func (u Unit) parse(s string) (float64, error) {
 		return 0, fmt.Errorf("%q: want %s", s, u.words())
 	}
 	return v, nil
+}
+
+// bare says whether s is a number other than zero without a unit.
+func bare(s string) bool {
+	return strings.Trim(s, "0123456789.") == "" && strings.Trim(s, "0.") != ""
 }
 
 // number reads decimals, without the exponents and names that Go knows.

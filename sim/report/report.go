@@ -128,7 +128,9 @@ type Flow struct {
 }
 
 // Quantiles are in µs. All are nil without packets, P50 to P99 also where they
-// are not known: for a flow past the first few hundred large ones.
+// are not known: for a flow past the first few hundred large ones. Those of more
+// than fewSpans packets are up to 0.1 % too large for a run, 0.8 % for a flow or
+// a station.
 type Quantiles struct {
 	Mean *float64 `json:"mean"`
 	P50  *float64 `json:"p50"`
