@@ -47,6 +47,28 @@ func TestLiveFailingStart(t *testing.T) {
 	})
 }
 
+// TestLiveReplayFailingStart: nor does a replay empty its file before it can
+// start. In the test's namespace nobody may hurry.
+func TestLiveReplayFailingStart(t *testing.T) {
+	livetest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		trace, file := filepath.Join(dir, "t.zst"), filepath.Join(dir, "o.zst")
+		if code, _, errs := runUq("trace", "synth", "--kind", "cbr", "--packets", "100", "-o", trace); code != exitOK {
+			t.Fatal(errs)
+		}
+		if err := os.WriteFile(file, []byte("precious"), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		code, _, errs := runUq("replay", trace, "--live", "--link", "unlimited", "--nice", "-20", "-o", file)
+		if code != exitRuntime || !strings.Contains(errs, "set niceness -20: permission denied") {
+			t.Errorf("exit %d:\n%s", code, errs)
+		}
+		if b, err := os.ReadFile(file); string(b) != "precious" {
+			t.Errorf("the file now holds %d bytes, %v", len(b), err)
+		}
+	})
+}
+
 // drop takes a capability from the calling thread.
 func drop(t *testing.T, capability uint) {
 	t.Helper()

@@ -78,6 +78,9 @@ func (r *routerEnd) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := t.thread().Try(2); err != nil { // the source's and this one's
+		return err
+	}
 	if err := r.lab.Files[outcomeFile].Truncate(0); err != nil {
 		return fmt.Errorf("empty the outcome: %w", err)
 	}

@@ -77,11 +77,14 @@ func (t *Task) whole() (bool, error) {
 // tune prepares the calling thread, which must be locked, for the loop of the
 // i-th of source and router.
 func (t *Task) tune(i int) error {
-	o := thread.Options{CPUs: t.CPUs, Nice: t.Nice, RT: t.RT}
-	if o.Nice == 0 {
+	if t.Nice == 0 {
 		thread.Hurry()
 	}
-	return o.Tune(i)
+	return t.thread().Tune(i)
+}
+
+func (t *Task) thread() thread.Options {
+	return thread.Options{CPUs: t.CPUs, Nice: t.Nice, RT: t.RT}
 }
 
 // Device is what a network device has counted while a lab ran.
