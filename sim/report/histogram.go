@@ -1,6 +1,9 @@
 package report
 
-import "math/bits"
+import (
+	"math"
+	"math/bits"
+)
 
 // Histogram counts spans in buckets as HdrHistogram does: the spans of a power
 // of two share half as many buckets as the smallest, which have one each.
@@ -17,14 +20,14 @@ const (
 	Coarse = 7
 )
 
-// highestNs is the largest span a histogram tells apart, about five hours;
-// larger ones count as that, but for Max and Mean.
-const highestNs = 1 << 44
+// usualNs is the largest span that a histogram has buckets for from the start,
+// about five hours; for larger ones it grows, to 1.6 times that at most.
+const usualNs = 1 << 44
 
 // NewHistogram returns an empty histogram of a precision, Fine or Coarse.
 func NewHistogram(half uint) *Histogram {
 	h := &Histogram{half: half, least: 2<<half - 1}
-	h.counts = make([]uint64, h.bucket(highestNs)+1)
+	h.counts = make([]uint64, h.bucket(usualNs)+1)
 	return h
 }
 
@@ -47,9 +50,19 @@ func (h *Histogram) top(bucket uint64) int64 {
 func (h *Histogram) record(ns int64) {
 	b := h.bucket(uint64(ns))
 	if b >= uint64(len(h.counts)) {
-		b = uint64(len(h.counts)) - 1
+		b = h.grow(b)
 	}
 	h.counts[b]++
+}
+
+// grow makes buckets up to b, which is that of a negative span if it is beyond
+// all others.
+func (h *Histogram) grow(b uint64) uint64 {
+	b = min(b, h.bucket(math.MaxInt64))
+	if more := int(b) + 1 - len(h.counts); more > 0 {
+		h.counts = append(h.counts, make([]uint64, more)...)
+	}
+	return b
 }
 
 // atRank is the largest span that may be the rank-th smallest, counted from 1.
@@ -60,5 +73,5 @@ func (h *Histogram) atRank(rank uint64) int64 {
 			return h.top(uint64(i))
 		}
 	}
-	return highestNs
+	return math.MaxInt64
 }

@@ -17,7 +17,7 @@ func TestHistogramIsHDR(t *testing.T) {
 		rapid.Check(t, func(t *rapid.T) {
 			spans := rapid.SliceOfN(rapid.OneOf(
 				rapid.Int64Range(0, 5000),
-				rapid.Int64Range(0, highestNs),
+				rapid.Int64Range(0, usualNs),
 				rapid.Custom(func(t *rapid.T) int64 { // about the powers of two
 					return max(0, int64(1)<<rapid.IntRange(0, 44).Draw(t, "bit")-rapid.Int64Range(0, 1).Draw(t, "less"))
 				}),
@@ -28,7 +28,7 @@ func TestHistogramIsHDR(t *testing.T) {
 			}
 			slices.Sort(spans)
 			for _, q := range []int{0, 1, 50, 90, 99, 100} {
-				lower := hdrhistogram.New(1, highestNs, digits)
+				lower := hdrhistogram.New(1, usualNs, digits)
 				for i, ns := range spans {
 					if i > 0 && i*100 >= q*len(spans) {
 						break
@@ -46,17 +46,27 @@ func TestHistogramIsHDR(t *testing.T) {
 	}
 }
 
-// TestHistogramEdges checks what lies outside: longer spans count as the
-// longest, and none is out of bounds.
+// TestHistogramEdges checks what lies outside: there are buckets for all spans, and
+// none is out of bounds.
 func TestHistogramEdges(t *testing.T) {
 	for _, half := range []uint{Fine, Coarse} {
 		h := NewHistogram(half)
-		for _, ns := range []int64{0, highestNs - 1, highestNs, highestNs + 1, math.MaxInt64, -1} {
+		before := len(h.counts)
+		spans := []int64{0, usualNs - 1, usualNs, 1000 * usualNs, math.MaxInt64}
+		for i, ns := range spans {
 			h.record(ns)
+			if got := h.atRank(uint64(i + 1)); got < ns || got-ns > ns>>half {
+				t.Errorf("%d buckets a power of two: %d is %d", 1<<half, ns, got)
+			}
+			if i == 2 && len(h.counts) != before {
+				t.Errorf("grew for a usual span to %d buckets", len(h.counts))
+			}
 		}
-		last := h.counts[len(h.counts)-1]
-		if last != 4 || h.counts[0] != 1 {
-			t.Errorf("%d buckets a power of two: %d in the last, %d in the first", 1<<half, last, h.counts[0])
+		if len(h.counts) > before*8/5 {
+			t.Errorf("%d buckets became %d", before, len(h.counts))
+		}
+		if h.record(-1); h.counts[len(h.counts)-1] != 2 || h.counts[0] != 1 {
+			t.Errorf("%d buckets a power of two: %d in the last, %d in the first", 1<<half, h.counts[len(h.counts)-1], h.counts[0])
 		}
 		for i := 1; i < len(h.counts); i++ {
 			low := h.top(uint64(i-1)) + 1
