@@ -21,6 +21,9 @@ func readLinkFile(name string) ([]byte, error) {
 		return nil, err
 	case !st.Mode().IsRegular():
 		return nil, fmt.Errorf("%s is not a regular file, and it is read more than once: write it to one", name)
+	case st.Size() == 0:
+		// The kernel's own files have no size, and reading one may wait for ever.
+		return nil, fmt.Errorf("%s is empty, or made as it is read: name a file that holds the link", name)
 	case st.Size() > maxLinkFile:
 		return nil, fmt.Errorf("%s has %d bytes: want at most %d", name, st.Size(), maxLinkFile)
 	}

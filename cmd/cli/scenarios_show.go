@@ -84,6 +84,8 @@ func plural(n int, what string) string {
 // counts are the totals of a suite.
 type counts struct {
 	passed, failed, broken, unrecorded int
+	// unchecked runs passed because nothing is expected of them.
+	unchecked int
 }
 
 func (u *suite) counts() (n counts) {
@@ -95,6 +97,9 @@ func (u *suite) counts() (n counts) {
 			n.broken++
 		default:
 			n.failed++
+		}
+		if c.ok() && len(c.asserts)+len(c.digests) == 0 {
+			n.unchecked++
 		}
 		for _, d := range c.digests {
 			if d.Want == "" && !d.Recorded {
@@ -120,6 +125,9 @@ func (o *testOutput) summary(u *suite) {
 	if n.unrecorded > 0 {
 		fmt.Fprintf(o.w, "%s not recorded: uq test --update records them\n", plural(n.unrecorded, "digest"))
 	}
+	if n.unchecked > 0 {
+		fmt.Fprintf(o.w, "%s checked nothing: write what to expect as assert, or leave out digests = false\n", plural(n.unchecked, "run"))
+	}
 }
 
 // testReport is what uq test --json prints.
@@ -128,7 +136,9 @@ type testReport struct {
 	Passed int        `json:"passed"`
 	Failed int        `json:"failed"`
 	Errors int        `json:"errors"`
-	Runs   []caseJSON `json:"runs"`
+	// Unchecked counts those of the passed of which nothing was expected.
+	Unchecked int        `json:"unchecked,omitempty"`
+	Runs      []caseJSON `json:"runs"`
 }
 
 type caseJSON struct {
@@ -150,7 +160,7 @@ type caseJSON struct {
 
 func (u *suite) writeJSON(w io.Writer) error {
 	n := u.counts()
-	r := testReport{Format: report.Format, Passed: n.passed, Failed: n.failed, Errors: n.broken}
+	r := testReport{Format: report.Format, Passed: n.passed, Failed: n.failed, Errors: n.broken, Unchecked: n.unchecked}
 	for _, c := range u.cases {
 		j := caseJSON{
 			File: c.file.Name, Line: c.run.Line, Name: c.name(), Trace: c.at.Trace.Text, Link: c.at.Link.Text, Seed: c.at.Seed,

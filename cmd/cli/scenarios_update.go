@@ -36,7 +36,7 @@ func (u *suite) update(w io.Writer) error {
 			errs = append(errs, err)
 			continue
 		}
-		fmt.Fprintf(w, "updated %s\n", f.Name)
+		fmt.Fprintf(w, "updated %s\n", printable(f.Name, ""))
 	}
 	return errors.Join(errs...)
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
@@ -109,7 +110,7 @@ func runSim(ctx context.Context, s *streams, o simOptions) error {
 		return err
 	}
 	o.watch = append(o.watch, o.asserts.watch)
-	if err := o.drawn.check(o.json||o.events, files); err != nil {
+	if err := o.drawn.check(o.json || o.events, files); err != nil {
 		return err
 	}
 	if err := o.air.check(files); err != nil {
@@ -160,5 +161,12 @@ func writeReport(s *streams, o simOptions, r *report.Report, checked []metric.Re
 	case o.json:
 		return writeReportJSON(s.out, r, checked)
 	}
-	return errors.Join(r.WriteWords(out, report.Words{Flows: o.listed}), writeResults(out, checked))
+	var b strings.Builder
+	if err := r.WriteWords(&b, report.Words{Flows: o.listed}); err != nil {
+		return err
+	}
+	if _, err := io.WriteString(out, printable(b.String(), "\n")); err != nil {
+		return err
+	}
+	return writeResults(out, checked)
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -42,6 +43,9 @@ func (x *simExport) watch(s *streams, c *simulation, files *places) (err error) 
 	for _, t := range x.targets {
 		if t.file == "-" {
 			return usageErrorf("--export %s:-: the report goes to standard output: name a file", t.format.Name)
+		}
+		if st, err := os.Stat(t.file); err == nil && len(c.qdiscs) > 1 && !st.Mode().IsRegular() && !st.IsDir() {
+			return usageErrorf("--export %s: not a file, and each of %d qdiscs has one of its own, named after it: name a file, or one --qdisc", t.file, len(c.qdiscs))
 		}
 	}
 	for lane, q := range c.qdiscs {

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/spf13/pflag"
 
@@ -150,11 +152,15 @@ func (d *drawn) writePage(ctx context.Context, s *streams, c *simulation, res *s
 	if err := html.Write(&b, p); err != nil {
 		return err
 	}
-	if d.html == "-" {
-		_, err = s.out.Write(b.Bytes())
-		return err
+	return writeFile(s, d.html, bytes.Map(inHTML, b.Bytes()))
+}
+
+// inHTML replaces what may be in a file's name, but not in a page.
+func inHTML(r rune) rune {
+	if unicode.IsControl(r) && r != '\n' && r != '\t' && r != '\r' {
+		return utf8.RuneError
 	}
-	return writeFile(s, d.html, b.Bytes())
+	return r
 }
 
 // command is the line that makes the report again.

@@ -72,10 +72,24 @@ func (a *airing) hand(runs []*report.Run) {
 	}
 }
 
+// idle says that there is nothing to draw.
+func (a *airing) idle() bool {
+	for _, l := range a.logs {
+		if len(l.Air) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // write draws.
 func (a *airing) write(s *streams, r *report.Report) error {
 	if a.file == "" {
 		return nil
+	}
+	if a.idle() {
+		last := time.Duration(r.Runs[0].DurationUs * 1e3)
+		fmt.Fprintf(s.err, "note: --timeline-window %s: the picture is empty: nobody used the medium then, and all packets had passed %s after the first\n", a.window, last)
 	}
 	d := r.Timeline(svg.Paper, figure.PaperWidth)
 	if err := writeFile(s, a.file, []byte(d.String())); err != nil {

@@ -327,6 +327,6 @@ func (x *exports) report() exported {
 
 func (x *exports) print(w io.Writer) {
 	for _, f := range x.files {
-		fmt.Fprintf(w, "wrote %s: %s, %d bytes\n", f.file, f.format.Name, f.bytes)
+		fmt.Fprintf(w, "wrote %s: %s, %d bytes\n", printable(f.file, ""), f.format.Name, f.bytes)
 	}
 }

@@ -26,8 +26,9 @@ func openTraceInput(ctx context.Context, s *streams, name string) (io.ReadCloser
 		return nil, usageErrorf("open the trace: %w", err)
 	case info.IsDir():
 		return nil, usageErrorf("%s is a directory: want a trace", name)
-	case !info.Mode().IsRegular():
-		// Opening a named pipe waits for its writer.
+	case !info.Mode().IsRegular() || info.Size() == 0:
+		// Opening a named pipe waits for its writer; the kernel's own files, which
+		// have no size, may wait when they are read.
 		return interruptibleReader(ctx, &lateOpen{name: name}), nil
 	}
 	f, err := os.Open(name)

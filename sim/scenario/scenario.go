@@ -95,6 +95,9 @@ func Parse(name string, data []byte) (*File, error) {
 	if len(data) > maxFile {
 		return nil, &LineError{name, 1, fmt.Errorf("%d bytes: a scenario has at most %d", len(data), maxFile)}
 	}
+	if text := string(data); strings.HasPrefix(text, "\xff\xfe") || strings.HasPrefix(text, "\xfe\xff") {
+		return nil, &LineError{name, 1, errors.New("begins as UTF-16 does: save it as UTF-8")}
+	}
 	var tree map[string]any
 	if _, err := toml.Decode(string(data), &tree); err != nil {
 		var p toml.ParseError

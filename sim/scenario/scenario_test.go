@@ -98,6 +98,8 @@ func TestErrors(t *testing.T) {
 	const fine = "trace = \"a.zst\"\nqdiscs = [\"pfifo\"]\n"
 	for _, c := range []struct{ text, want string }{
 		{"", "x:1: no [[run]]: nothing to do"},
+		{"\xff\xfe[[run]]\n" + fine, "x:1: begins as UTF-16 does: save it as UTF-8"},
+		{"\xfe\xff[[run]]\n" + fine, "x:1: begins as UTF-16 does: save it as UTF-8"},
 		{"[run]\n", "x:1: run: write [[run]], with two brackets"},
 		{"\n[[run]]\n" + fine + "asert = []\n", `x:5: unknown setting "asert": did you mean "assert"?`},
 		{"[[run]]\n" + fine + "[[run]]\n" + fine + "\nqdisc = \"pfifo\"\n", `x:8: unknown setting "qdisc": did you mean "qdiscs"?`},
