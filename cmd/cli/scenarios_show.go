@@ -132,10 +132,10 @@ func (o *testOutput) summary(u *suite) {
 
 // testReport is what uq test --json prints.
 type testReport struct {
-	Format int        `json:"uq_format"`
-	Passed int        `json:"passed"`
-	Failed int        `json:"failed"`
-	Errors int        `json:"errors"`
+	Format int `json:"uq_format"`
+	Passed int `json:"passed"`
+	Failed int `json:"failed"`
+	Errors int `json:"errors"`
 	// Unchecked counts those of the passed of which nothing was expected.
 	Unchecked int        `json:"unchecked,omitempty"`
 	Runs      []caseJSON `json:"runs"`
