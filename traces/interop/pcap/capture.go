@@ -8,12 +8,16 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
 	"github.com/gopacket/gopacket/pcapgo"
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/uqtool/uq/traces"
 )
 
 // ErrNotCapture is the error of a file that is neither pcap nor pcapng.
@@ -180,6 +184,21 @@ func (c *ng) name(i int) string {
 		return ""
 	}
 	return n.Name
+}
+
+// linkHeader is the length of the link-layer header that a Writer noted; 0 if none
+// did.
+func (c *ng) linkHeader() int {
+	i, err := c.r.Interface(arrivals)
+	if err != nil || i.Name != sides[arrivals].name || i.LinkType != layers.LinkTypeRaw {
+		return 0
+	}
+	word, ok := strings.CutPrefix(i.Description, sides[arrivals].what+linkHeaderWord)
+	n, err := strconv.ParseUint(word, 10, 16)
+	if !ok || err != nil || n > traces.MaxLinkHeader {
+		return 0
+	}
+	return int(n)
 }
 
 func (c *ng) interfaces() int { return c.r.NInterfaces() }

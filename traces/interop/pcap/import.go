@@ -123,6 +123,8 @@ func (m *Import) begin() {
 	}
 	if framed(m.link.typ) {
 		m.header.LinkHeader = 14
+	} else if c, ok := m.cap.(*ng); ok {
+		m.header.LinkHeader = c.linkHeader()
 	}
 	if m.report.Format == "pcapng" {
 		for i := range m.cap.interfaces() {

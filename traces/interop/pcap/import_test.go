@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"testing"
 
 	"github.com/uqtool/uq/traces"
+	"github.com/uqtool/uq/traces/interop/interoptest"
 	"github.com/uqtool/uq/traces/interop/pcap"
 )
 
@@ -55,6 +57,34 @@ func tryImport(r io.Reader, o pcap.Options) (*collected, pcap.Report, error) {
 	c := &collected{}
 	err = m.Copy(c)
 	return c, m.Report(), err
+}
+
+// TestLinkHeader imports what was exported: raw packets, whose link-layer header
+// counts as before.
+func TestLinkHeader(t *testing.T) {
+	for _, n := range []int{0, 14, traces.MaxLinkHeader, traces.MaxLinkHeader + 1} {
+		want := n
+		if n > traces.MaxLinkHeader {
+			want = 0 // no trace may have it
+		}
+		var b bytes.Buffer
+		run := interoptest.Run("pfifo", "rate 20mbit")
+		run.Header.LinkHeader = n
+		w, err := pcap.NewWriter(&b, run)
+		if err != nil {
+			t.Fatal(err)
+		}
+		interoptest.Text(t, interoptest.Sample, w)
+		for _, side := range []string{"arrivals", "departures"} {
+			m, err := pcap.Open(bytes.NewReader(b.Bytes()), pcap.Options{Interface: side})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := m.Header().LinkHeader; got != want {
+				t.Errorf("%s: link_header %d became %d", side, n, got)
+			}
+		}
+	}
 }
 
 // isDamage says whether err is the damage of a capture.

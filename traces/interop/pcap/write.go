@@ -51,7 +51,7 @@ type Writer struct {
 func NewWriter(w io.Writer, run interop.Run) (*Writer, error) {
 	section := pcapgo.NgSectionInfo{Application: run.Tool, Comment: about(run)}
 	intf := func(i int) pcapgo.NgInterface {
-		return pcapgo.NgInterface{Name: sides[i].name, Description: sides[i].what, LinkType: layers.LinkTypeRaw}
+		return pcapgo.NgInterface{Name: sides[i].name, Description: described(sides[i].what, run.Header.LinkHeader), LinkType: layers.LinkTypeRaw}
 	}
 	n, err := pcapgo.NewNgWriterInterface(w, intf(arrivals), pcapgo.NgWriterOptions{SectionInfo: section})
 	if err != nil {
@@ -63,6 +63,18 @@ func NewWriter(w io.Writer, run interop.Run) (*Writer, error) {
 		}
 	}
 	return &Writer{w: n, start: run.StartNs}, nil
+}
+
+// linkHeaderWord begins how long the packets' link-layer header was, which their
+// length counts and a raw capture cannot show.
+const linkHeaderWord = ", link_header "
+
+// described is an interface's description, which an import reads.
+func described(what string, linkHeader int) string {
+	if linkHeader == 0 {
+		return what
+	}
+	return what + linkHeaderWord + strconv.Itoa(linkHeader)
 }
 
 // about is the section's comment.
