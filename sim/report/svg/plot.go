@@ -131,18 +131,6 @@ func (p *Plot) Line(xs, ys []float64, s Stroke) {
 	p.d.Unclip()
 }
 
-// Steps draws a line that stays at each value until the next point.
-func (p *Plot) Steps(xs, ys []float64, s Stroke) {
-	var sx, sy []float64
-	for i := range min(len(xs), len(ys)) {
-		if i > 0 {
-			sx, sy = append(sx, xs[i]), append(sy, ys[i-1])
-		}
-		sx, sy = append(sx, xs[i]), append(sy, ys[i])
-	}
-	p.Line(sx, sy, s)
-}
-
 // Band fills the area between two lines, in pieces where one is NaN.
 func (p *Plot) Band(xs, low, high []float64, f Fill) {
 	n := min(len(xs), len(low), len(high))

@@ -38,7 +38,7 @@ func drawing(t svg.Theme) string {
 	p := d.Plot(svg.Axis{Label: "time", Unit: svg.Seconds, Lo: 0, Hi: 2}, svg.Axis{Label: "sojourn", Unit: svg.Seconds, Lo: 1e-4, Hi: 1, Log: true},
 		svg.Key{Name: "pfifo limit 1000p", Stroke: line}, svg.Key{Name: `</svg><script>alert("1")</script>`, Stroke: svg.Stroke{Colour: t.Series(1), Dash: t.Dash(9)}})
 	p.Line([]float64{0, 0.5, 1, 1.5, 2}, []float64{0.01, 0.1, math.NaN(), 0.2, 0.02}, line)
-	p.Steps([]float64{0, 1, 2}, []float64{0.001, 0.002, 0.001}, svg.Stroke{Colour: t.Series(1)})
+	p.Line([]float64{0, 1, 2}, []float64{0.001, 0.002, 0.001}, svg.Stroke{Colour: t.Series(1)})
 	p.Band([]float64{0, 0.5, 1, 1.5, 2}, []float64{0.001, 0.01, 0, 0.01, 0.01}, []float64{0.1, 0.2, 0.2, 0.3, 0.1}, svg.Fill{Colour: t.Series(2), Opacity: 0.2})
 	p.Dots([]float64{1}, []float64{0.5}, 3, svg.Fill{Colour: t.Drop})
 	p.Outline([]float64{0.1, 0.4, 0.4}, []float64{0.5, 0.5, 0.9}, svg.Fill{}, svg.Stroke{Colour: t.Mark})
