@@ -8,26 +8,40 @@ import (
 	"github.com/spf13/pflag"
 )
 
+// flagWants says what flags of a type want, by the type's name.
+func flagWants(kind string) string {
+	switch kind {
+	case "uint16":
+		return "0 to 65535"
+	case "uint64":
+		return "a whole number from 0 up"
+	case "uintSlice":
+		return "whole numbers from 0 up, with commas between"
+	case "int":
+		return "a whole number"
+	case "float64":
+		return "a number"
+	case "duration":
+		return "a time with its unit, for example 10ms"
+	}
+	return ""
+}
+
 // flagError is an error of reading flags in words of the command line.
 func flagError(err error) error {
-	ve, ne := (*pflag.InvalidValueError)(nil), (*strconv.NumError)(nil)
-	if !errors.As(err, &ve) || !errors.As(err, &ne) {
+	var bad *pflag.InvalidValueError
+	if !errors.As(err, &bad) {
 		return usageErrorf("%w", err)
 	}
-	want := ""
-	switch ve.GetFlag().Value.Type() {
-	case "uint16":
-		want = "0 to 65535"
-	case "uint64":
-		want = "a whole number from 0 up"
-	case "int":
-		want = "a whole number"
-	case "float64":
-		want = "a number"
-	default:
+	kind := bad.GetFlag().Value.Type()
+	want := flagWants(kind)
+	switch {
+	case want == "":
 		return usageErrorf("%w", err)
+	case errors.Is(err, strconv.ErrRange) && kind != "uint16":
+		want = "a smaller number"
 	}
-	return usageErrorf("--%s %s: want %s", ve.GetFlag().Name, ve.GetValue(), want)
+	return usageErrorf("--%s %s: want %s", bad.GetFlag().Name, bad.GetValue(), want)
 }
 
 // onceValue is a string flag of which only one can be meant.
