@@ -216,6 +216,9 @@ func TestManyFlows(t *testing.T) {
 	if got, want := r.JainFlows(), "the first 65536 flows"; got != want || !r.MoreFlows || r.Jain != nil {
 		t.Errorf("%q, want %q; %v, %v", got, want, r.MoreFlows, r.Jain)
 	}
+	if got := (&Run{FlowCount: 1}).JainFlows(); got != "the only flow" {
+		t.Errorf("of one: %q", got)
+	}
 	r.Kind = "pfifo"
 	var b strings.Builder
 	if (&Report{Runs: []*Run{r}}).flows(&b, 1); !strings.Contains(b.String(), "others (more than 65535 flows)  ") {

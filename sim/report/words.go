@@ -196,8 +196,11 @@ func (r *Report) flows(b *strings.Builder, limit int) {
 
 // JainFlows says which flows the index of fairness is over.
 func (run *Run) JainFlows() string {
-	if run.MoreFlows {
+	switch {
+	case run.MoreFlows:
 		return fmt.Sprintf("the first %d flows", run.FlowCount)
+	case run.FlowCount == 1:
+		return "the only flow"
 	}
 	return fmt.Sprintf("all %d flows", run.FlowCount)
 }

@@ -69,10 +69,10 @@ func (p *plot) room() int { return max(p.Width-p.widest-4-valueWidth, 8) }
 const valueWidth = 10
 
 // cells are the runs' bins in as many groups as there is room for, each reduced
-// to one value; NaN where it has none.
-func (p *plot) cells(value func(d *series.Data, from, to int) float64) (all [][]float64, each float64) {
+// to one value; NaN where it has none. A group has at least so many bins.
+func (p *plot) cells(least int, value func(d *series.Data, from, to int) float64) (all [][]float64, each float64) {
 	bins := len(p.data[0].Arrived)
-	group := max((bins+p.room()-1)/p.room(), 1)
+	group := min(max((bins+p.room()-1)/p.room(), least, 1), bins)
 	for _, d := range p.data {
 		var vs []float64
 		for i := 0; i < bins; i += group {
@@ -84,7 +84,7 @@ func (p *plot) cells(value func(d *series.Data, from, to int) float64) (all [][]
 }
 
 func (p *plot) sojourn() {
-	cells, each := p.cells(func(d *series.Data, from, to int) float64 {
+	cells, each := p.cells(1, func(d *series.Data, from, to int) float64 {
 		most := int64(series.None)
 		for i := from; i < to; i++ {
 			most = max(most, d.P99[i])
@@ -101,7 +101,14 @@ func (p *plot) sojourn() {
 	}
 	lo = max(lo, hi-maxDecades)
 	low, high := math.Pow(10, lo), math.Pow(10, hi)
-	p.say(fmt.Sprintf("sojourn p99, each %s, %s to %s; right: of the run", report.Span(&each), report.Span(&low), report.Span(&high)))
+	between := fmt.Sprintf("%s to %s", report.Span(&low), report.Span(&high))
+	switch {
+	case low == high && high <= minSpan:
+		between = "at most " + report.Span(&high)
+	case low == high:
+		between = report.Span(&high)
+	}
+	p.say(fmt.Sprintf("sojourn p99, each %s, %s; right: of the run", report.Span(&each), between))
 	for i, vs := range cells {
 		p.row(i, vs, lo, hi, report.Span(p.r.Runs[i].Sojourn.P99))
 	}
@@ -113,8 +120,28 @@ const (
 	maxDecades = 4
 )
 
+// cellPackets is how many packets a value of throughput is of, on average: one
+// counts as a whole when it is delivered, and would show a rate that the link does
+// not have where its transmission takes longer than a cell.
+const cellPackets = 4
+
+// packetBins is how many bins have so many packets in every run.
+func (p *plot) packetBins() int {
+	least := 1
+	for _, d := range p.data {
+		packets := uint64(0)
+		for _, n := range d.Total.Count {
+			packets += n
+		}
+		if packets > 0 {
+			least = max(least, int((uint64(len(d.Total.Count))*cellPackets+packets-1)/packets))
+		}
+	}
+	return least
+}
+
 func (p *plot) throughput() {
-	cells, each := p.cells(func(d *series.Data, from, to int) float64 {
+	cells, each := p.cells(p.packetBins(), func(d *series.Data, from, to int) float64 {
 		sum := uint64(0)
 		for _, n := range d.Total.Bytes[from:to] {
 			sum += n
