@@ -257,6 +257,10 @@ func TestEdges(t *testing.T) {
 			t.Errorf("mark %v, ecn_mark %d, step_mark %d; want aqm, counted by both", p.Mark, r.marks, r.stepMarks)
 		}
 	})
+}
+
+// TestWords has what some options change.
+func TestWords(t *testing.T) {
 	t.Run("any_ect", func(t *testing.T) {
 		for words, want := range map[string][4]bool{"": {false, true, false, true}, "any_ect": {false, true, true, true}, "any_ect l4s_ect": {false, true, false, true}} {
 			r := newRig(t, words)
