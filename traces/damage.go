@@ -33,7 +33,11 @@ func (d *Damage) Error() string {
 		s += fmt.Sprintf(": head -c %d FILE is the first trace, tail -c +%d FILE the rest", d.Offset, d.Offset+1)
 	}
 	if d.Places > 1 || d.Lost > 0 {
-		s += fmt.Sprintf(", %d known lost at %d damaged places", d.Lost, d.Places)
+		places := "places"
+		if d.Places == 1 {
+			places = "place"
+		}
+		s += fmt.Sprintf(", %d known lost at %d damaged %s", d.Lost, d.Places, places)
 	}
 	return s
 }

@@ -309,6 +309,10 @@ func printTraceWritten(s *streams, st traces.WriterStats) {
 		fmt.Fprintf(s.err, "wrote no packets, %d events, %d bytes\n", st.Events, st.Bytes)
 		return
 	}
-	fmt.Fprintf(s.err, "wrote %d packets, %d events, %d bytes (%.1f a packet)\n",
-		st.Records, st.Events, st.Bytes, float64(st.Bytes)/float64(st.Records))
+	packets := "packets"
+	if st.Records == 1 {
+		packets = "packet"
+	}
+	fmt.Fprintf(s.err, "wrote %d %s, %d events, %d bytes (%.1f a packet)\n",
+		st.Records, packets, st.Events, st.Bytes, float64(st.Bytes)/float64(st.Records))
 }
