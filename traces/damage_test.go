@@ -339,4 +339,9 @@ func TestDamageNamesRecord(t *testing.T) {
 	if got := d.Error(); got != "trace is damaged at byte 12, record 3: disk is full: 3 records recovered" {
 		t.Error(got)
 	}
+	for places, want := range map[int]string{1: ", 7 known lost at 1 damaged place", 2: ", 7 known lost at 2 damaged places"} {
+		if d.Lost, d.Places = 7, places; !strings.HasSuffix(d.Error(), want) {
+			t.Errorf("%v, want %s", d, want)
+		}
+	}
 }
