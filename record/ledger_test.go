@@ -49,12 +49,16 @@ func TestKernelState(t *testing.T) {
 	})
 }
 
+// What becomes of asking the kernel for its own account.
+func readable() (nfq.KernelState, error) { return nfq.KernelState{}, nil }
+func secret() (nfq.KernelState, error) {
+	return nfq.KernelState{}, errors.New("not permitted")
+}
+
 // Where the kernel's account may not be read, the rule's counter tells what never
 // came; where it may, only what fail-open let pass. Nothing is told that is not
 // certain.
 func TestRule(t *testing.T) {
-	readable := func() (nfq.KernelState, error) { return nfq.KernelState{}, nil }
-	secret := func() (nfq.KernelState, error) { return nfq.KernelState{}, errors.New("not permitted") }
 	for name, tt := range map[string]struct {
 		witness Witness
 		fed     uint64
