@@ -54,7 +54,7 @@ func BenchmarkLiveInjection(b *testing.B) {
 	b.Setenv(envNoQueue, "1")
 	for _, tool := range []string{"uq", replayer} {
 		b.Run(tool, func(b *testing.B) {
-			task := testTask{Task: Task{Timer: replay.Hybrid}}
+			task := testTask{Task: Task{Timer: replay.Hybrid, Scheduler: traces.Scheduler{Qdisc: "pfifo", Link: "unlimited"}}}
 			if tool == replayer {
 				if _, err := exec.LookPath(replayer); err != nil {
 					b.Skip("tcpreplay is not installed")
