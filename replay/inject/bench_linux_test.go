@@ -194,7 +194,7 @@ func inject(b *testing.B, trace string, task testTask) []int64 {
 			return at
 		}
 		// Numbers are consecutive but for losses.
-		for uint16(len(at)) != uint16(e.tag) && len(at) < 1<<24 {
+		for tagOf(uint64(len(at)), false) != e.tag && len(at) < 1<<24 {
 			at = append(at, 0)
 		}
 		at = append(at, e.at)
