@@ -28,7 +28,7 @@ func udpPacket(port uint16) nfq.Packet {
 	binary.BigEndian.PutUint16(b[20:], port)
 	binary.BigEndian.PutUint16(b[22:], 53)
 	b[25] = 80
-	return nfq.Packet{Len: 100, HWProtocol: 0x800, Hook: 3, OutDev: 2, Mark: 7, Payload: b}
+	return nfq.Packet{Len: 100, Hook: 3, OutDev: 2, Mark: 7, Payload: b}
 }
 
 func udpPackets(n int) []nfq.Packet {

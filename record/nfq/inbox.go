@@ -154,7 +154,7 @@ func parsePacket(b []byte, p *Packet) error {
 	if len(b) < nfHeaderLen {
 		return errNoID
 	}
-	p.Family, p.Queue = b[0], binary.BigEndian.Uint16(b[2:])
+	p.Queue = binary.BigEndian.Uint16(b[2:])
 	hasID, damaged := false, false
 	for b = b[nfHeaderLen:]; len(b) >= attrHdrLen; {
 		n := int(binary.NativeEndian.Uint16(b))
@@ -189,7 +189,6 @@ func (p *Packet) attr(typ uint16, v []byte) bool {
 			return false
 		}
 		p.ID = binary.BigEndian.Uint32(v)
-		p.HWProtocol = binary.BigEndian.Uint16(v[4:])
 		p.Hook = v[6]
 	case attrTimestamp:
 		return p.stamp(v)
@@ -201,10 +200,6 @@ func (p *Packet) attr(typ uint16, v []byte) bool {
 		return be32(v, &p.InDev)
 	case attrOutDev:
 		return be32(v, &p.OutDev)
-	case attrPhysInDev:
-		return be32(v, &p.PhysInDev)
-	case attrPhysOutDev:
-		return be32(v, &p.PhysOutDev)
 	case attrSkbInfo:
 		return be32(v, (*uint32)(&p.Info))
 	case attrCapLen:

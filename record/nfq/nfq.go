@@ -77,20 +77,15 @@ type Packet struct {
 	Len uint32
 	// Mark is the firewall mark.
 	Mark uint32
-	// InDev, OutDev and the physical devices below a bridge are interface
-	// indexes, 0 where there is none.
-	InDev, OutDev, PhysInDev, PhysOutDev uint32
+	// InDev and OutDev are interface indexes, 0 where there is none.
+	InDev, OutDev uint32
 	// Info holds the kernel's NFQA_SKB_* bits.
 	Info SkbInfo
 	// KernelTime is the kernel's receive stamp in nanoseconds since 1970, of
 	// microsecond resolution, or 0 when there was none.
 	KernelTime int64
-	// HWProtocol is the EtherType.
-	HWProtocol uint16
 	// Hook is the netfilter hook.
 	Hook uint8
-	// Family is the protocol family of the hook (AF_INET, AF_INET6).
-	Family uint8
 	// Damaged says that part of the message could not be read, so that headers may
 	// be missing. The packet still wants a verdict.
 	Damaged bool

@@ -27,8 +27,6 @@ const (
 	attrTimestamp  = 4
 	attrInDev      = 5
 	attrOutDev     = 6
-	attrPhysInDev  = 7
-	attrPhysOutDev = 8
 	attrPayload    = 10
 	attrCapLen     = 13
 	attrSkbInfo    = 14
