@@ -127,6 +127,24 @@ func TestLiveSecondProgram(t *testing.T) {
 	})
 }
 
+// smallPipe makes a named pipe that holds 4 kB, and opens it for reading.
+func (p *place) smallPipe(name string) (path string, in *os.File) {
+	p.t.Helper()
+	path = filepath.Join(p.dir, name)
+	if err := unix.Mkfifo(path, 0o600); err != nil {
+		p.t.Fatal(err)
+	}
+	in, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0) // without waiting for a writer
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.t.Cleanup(func() { _ = in.Close() })
+	if _, err := unix.FcntlInt(in.Fd(), unix.F_SETPIPE_SZ, 4096); err != nil {
+		p.t.Fatal(err)
+	}
+	return path, in
+}
+
 // maxResident is far more than a recording needs and far less than one takes
 // that queues up what it cannot write, in bytes.
 const maxResident = 200 << 20
@@ -136,18 +154,7 @@ const maxResident = 200 << 20
 // nobody reads until the flood is over.
 func TestLiveSlowDisk(t *testing.T) {
 	inPlaces(t, "record qdisc", func(p *place, mode []string) {
-		pipe := filepath.Join(p.dir, "pipe")
-		if err := unix.Mkfifo(pipe, 0o600); err != nil {
-			p.t.Fatal(err)
-		}
-		in, err := os.OpenFile(pipe, os.O_RDONLY|unix.O_NONBLOCK, 0) // without waiting for a writer
-		if err != nil {
-			p.t.Fatal(err)
-		}
-		defer in.Close()
-		if _, err := unix.FcntlInt(in.Fd(), unix.F_SETPIPE_SZ, 4096); err != nil {
-			p.t.Fatal(err)
-		}
+		pipe, in := p.smallPipe("pipe")
 		r := p.start(pipe, mode...)
 		p.gently(120_000, 100)
 		r.rest()

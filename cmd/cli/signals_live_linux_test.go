@@ -3,14 +3,11 @@ package cli
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // TestLiveHangUp: the end of its terminal ends a recording in good order, with
@@ -100,18 +97,7 @@ func (p *place) leave(wantCode int, set func(r *recording, pipe *os.File), mode 
 func TestLiveDeafReader(t *testing.T) {
 	inPlaces(t, "record qdisc", func(p *place, mode []string) {
 		for signals, most := range map[int]time.Duration{1: 4 * patience, 2: patience - time.Second} {
-			pipe := filepath.Join(p.dir, fmt.Sprint("pipe", signals))
-			if err := unix.Mkfifo(pipe, 0o600); err != nil {
-				p.t.Fatal(err)
-			}
-			in, err := os.OpenFile(pipe, os.O_RDONLY|unix.O_NONBLOCK, 0) // without waiting for a writer
-			if err != nil {
-				p.t.Fatal(err)
-			}
-			defer in.Close()
-			if _, err := unix.FcntlInt(in.Fd(), unix.F_SETPIPE_SZ, 4096); err != nil {
-				p.t.Fatal(err)
-			}
+			pipe, _ := p.smallPipe(fmt.Sprint("pipe", signals))
 			r := p.start(pipe, mode...)
 			p.gently(30_000, 100)
 			r.rest()

@@ -113,9 +113,10 @@ func air(kind string) func(*report.WiFi) (float64, bool) {
 	}
 }
 
-// Medium and Station list the metrics of an access point's medium, and of each of
-// its stations.
-func Medium() []Metric  { return documented(medium) }
+// Medium lists the metrics of an access point's medium.
+func Medium() []Metric { return documented(medium) }
+
+// Station lists those of each of its stations.
 func Station() []Metric { return documented(station) }
 
 func documented[T any](entries []entry[T]) (ms []Metric) {

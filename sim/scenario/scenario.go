@@ -85,6 +85,7 @@ type LineError struct {
 	Err  error
 }
 
+// Error is the place and what is wrong there.
 func (e *LineError) Error() string { return fmt.Sprintf("%s:%d: %v", e.File, e.Line, e.Err) }
 
 // Unwrap returns what is wrong.

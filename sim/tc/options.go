@@ -250,6 +250,7 @@ type Unknown struct {
 	text string
 }
 
+// Error asks what the word is, as tc does, and suggests others.
 func (u *Unknown) Error() string { return u.text }
 
 // Help is the "error" of the word help: the user asked for the options.
