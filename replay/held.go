@@ -49,6 +49,9 @@ type held struct {
 	// late are entries whose records have left before they were over.
 	late  map[uint64]*entry
 	flows []*pkt.Flow // to use again
+	// several says that packets came from more than the queue first.
+	several, any bool
+	first        uint16
 }
 
 // at returns the entry of a packet that is not over or whose record has not
@@ -80,6 +83,15 @@ func (h *held) grow() {
 		ring[id&uint64(len(ring)-1)] = *h.at(id)
 	}
 	h.ring = ring
+}
+
+// identify says which packet of the kernel's e is.
+func (h *held) identify(e *entry, r nfq.Ref) {
+	e.packet = r
+	if !h.any {
+		h.any, h.first = true, r.Queue
+	}
+	h.several = h.several || r.Queue != h.first
 }
 
 // flow returns a flow for e alone, as long as e is held.
@@ -187,19 +199,35 @@ func (h *held) undecided(f func(*entry)) (late int) {
 }
 
 // gone marks the entry of a packet whose verdict came too late and reports
-// whether it was found; a late one cannot be marked any more. A queue numbers
-// its packets in the order in which they come, but for 32 bits.
+// whether it was found; a late one cannot be marked any more.
 func (h *held) gone(r nfq.Ref) bool {
-	i := sort.Search(h.n, func(i int) bool { return int32(h.at(h.base+uint64(i)).packet.ID-r.ID) >= 0 })
-	if i == h.n {
+	i := h.find(r)
+	if i < 0 {
 		return false
 	}
-	e := h.at(h.base + uint64(i))
-	if e.packet != r {
-		return false
-	}
-	e.rec.Info |= traces.Gone
+	h.at(h.base + uint64(i)).rec.Info |= traces.Gone
 	return true
+}
+
+// find is the place of a packet behind the oldest, or -1. A queue numbers its
+// packets in the order in which they come, but for 32 bits; where there are
+// several, each has numbers of its own, and all entries are looked at, the newest
+// first: verdicts go out in the order of decisions.
+func (h *held) find(r nfq.Ref) int {
+	packet := func(i int) nfq.Ref { return h.at(h.base + uint64(i)).packet }
+	if !h.several {
+		i := sort.Search(h.n, func(i int) bool { return int32(packet(i).ID-r.ID) >= 0 })
+		if i < h.n && packet(i) == r {
+			return i
+		}
+		return -1
+	}
+	for i := h.n - 1; i >= 0; i-- {
+		if packet(i) == r {
+			return i
+		}
+	}
+	return -1
 }
 
 // decide notes a decision of the port on the entry: e.rec's verdict, reason and

@@ -212,7 +212,7 @@ func TestGone(t *testing.T) {
 	}
 	for i, n := range ids {
 		if _, e := h.push(); true {
-			e.packet = nfq.Ref{Queue: 5, ID: n}
+			h.identify(e, nfq.Ref{Queue: 5, ID: n})
 		}
 		if i < 300 {
 			h.pop()
@@ -230,5 +230,28 @@ func TestGone(t *testing.T) {
 		if h.gone(r) {
 			t.Errorf("%+v found", r)
 		}
+	}
+}
+
+// TestGoneOfSeveralQueues: each queue has numbers of its own, and what they bring
+// is held in one order.
+func TestGoneOfSeveralQueues(t *testing.T) {
+	var h held
+	var refs []nfq.Ref
+	next := [3]uint32{1, 5000, 1 << 31}
+	for i := range 900 {
+		q := i * i % 3
+		refs = append(refs, nfq.Ref{Queue: uint16(q), ID: next[q]})
+		next[q]++
+		_, e := h.push()
+		h.identify(e, refs[i])
+	}
+	for i, r := range refs {
+		if !h.gone(r) || h.at(uint64(i)).rec.Info&traces.Gone == 0 {
+			t.Fatalf("packet %d, %+v: not found", i, r)
+		}
+	}
+	if h.gone(nfq.Ref{Queue: 7, ID: 3}) {
+		t.Error("found a packet of a queue that brought none")
 	}
 }

@@ -297,7 +297,7 @@ func (l *Live) arrive(p *nfq.Packet, now pkt.Time) {
 		return
 	}
 	id, e := l.held.push()
-	e.packet = nfq.Ref{Queue: p.Queue, ID: p.ID}
+	l.held.identify(e, nfq.Ref{Queue: p.Queue, ID: p.ID})
 	r := &e.rec
 	l.dec.Decode(p.Payload, p.Len, record.Remarks(p.Info), r)
 	if p.Damaged {
