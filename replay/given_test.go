@@ -65,10 +65,11 @@ func TestExactLimit(t *testing.T) {
 		conf := traces.Scheduler{Qdisc: "fq_codel", Link: "rate 20mbit", Seed: 1}
 		fed := func() (uint64, error) { return 150, nil }
 		s := play(t, conf, LiveOptions{Packets: limit, Witness: record.Witness{Fed: fed, FailOpen: true}}, func(s *session) {
-			g := newTraffic(t, 5)
-			for range 150 {
-				s.q.Push(g.packet())
+			g, all := newTraffic(t, 5), make([]nfq.Packet, 150)
+			for i := range all {
+				all[i] = g.packet()
 			}
+			s.q.Push(all...) // at once: all are there before the first is taken
 			time.Sleep(time.Second)
 		})
 		why := fmt.Sprintf("limit of %d packets", limit)
