@@ -95,7 +95,10 @@ func (q *Queue) Receive(timeout time.Duration) (Batch, error) {
 		if q.stop.Load() && !q.stopping {
 			q.stopFeed()
 		}
-		n, err := q.sock.recv()
+		n, err := 0, unix.EAGAIN
+		if q.stopping || !q.sock.waitsFirst() {
+			n, err = q.sock.recv()
+		}
 		switch err {
 		case 0:
 			q.sock.each(n, &q.in)

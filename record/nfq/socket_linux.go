@@ -105,6 +105,7 @@ func (s *socket) setRcvBuf(n int) int {
 func (s *socket) recv() (int, unix.Errno) {
 	n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(s.fd),
 		uintptr(unsafe.Pointer(&s.msgs[0])), uintptr(len(s.msgs)), unix.MSG_DONTWAIT, 0, 0)
+	s.drained = errno == 0 && int(n) < len(s.msgs)
 	if errno != 0 {
 		return 0, errno
 	}

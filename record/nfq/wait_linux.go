@@ -28,7 +28,9 @@ type waiter struct {
 	penalty time.Duration // that was last set
 	// quick says that the last packet came within the budget.
 	quick bool
-	idle  time.Time // since when nothing has come; zero while something does
+	// drained says that the last read took all there was.
+	drained bool
+	idle    time.Time // since when nothing has come; zero while something does
 	// Of the Receive under way:
 	timeout time.Duration
 	from    time.Time // when it began to wait, or zero
@@ -45,6 +47,14 @@ func newWaiter(budget time.Duration) waiter {
 // begin starts a Receive that may take so long.
 func (w *waiter) begin(timeout time.Duration) {
 	w.timeout, w.from, w.slept = timeout, time.Time{}, false
+}
+
+// waitsFirst says that a Receive need not try to read before it waits: the read
+// before left nothing, and packets come slowly. That saves a lone packet a call.
+func (w *waiter) waitsFirst() bool {
+	first := w.drained && !w.quick && w.timeout != 0
+	w.drained = false
+	return first
 }
 
 // over says that the Receive has waited enough.

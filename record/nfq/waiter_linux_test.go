@@ -58,3 +58,29 @@ func TestQuick(t *testing.T) {
 		t.Errorf("no polling: budget %v", w.budget)
 	}
 }
+
+// TestWaitsFirst: only a Receive that may wait, behind a read that left nothing,
+// where packets come slowly, does without a read before its wait; and once.
+func TestWaitsFirst(t *testing.T) {
+	for _, tt := range []struct {
+		drained, quick bool
+		timeout        time.Duration
+		want           bool
+	}{
+		{true, false, Forever, true},
+		{true, false, time.Millisecond, true},
+		{true, false, 0, false},
+		{true, true, Forever, false},
+		{false, false, Forever, false},
+	} {
+		w := newWaiter(time.Millisecond)
+		w.drained, w.quick = tt.drained, tt.quick
+		w.begin(tt.timeout)
+		if got := w.waitsFirst(); got != tt.want {
+			t.Errorf("%+v: waits first: %v", tt, got)
+		}
+		if w.waitsFirst() {
+			t.Errorf("%+v: waits twice", tt)
+		}
+	}
+}
