@@ -79,6 +79,23 @@ func BenchmarkTrace(b *testing.B) {
 	}
 }
 
+// BenchmarkTraceOneCore is BenchmarkTrace where decoding and simulating share one
+// processor: what a packet costs in all.
+func BenchmarkTraceOneCore(b *testing.B) {
+	const packets = 4000000
+	path := writeTrace(b, packets)
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	for _, qdisc := range []string{"pfifo", "fq_codel", "cake"} {
+		b.Run(qdisc, func(b *testing.B) {
+			b.ReportAllocs()
+			for range b.N {
+				simulateFile(b, path, qdisc, packets)
+			}
+			b.ReportMetric(float64(b.N)*packets/1e6/b.Elapsed().Seconds(), "Mpkt/s")
+		})
+	}
+}
+
 func simulateFile(b *testing.B, path, qdisc string, packets uint64) {
 	f, err := os.Open(path)
 	if err != nil {
