@@ -21,7 +21,10 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv("UQ_TEST_SENDER"); dir != "" {
 		os.Exit(sendForTest(dir))
 	}
-	testscript.Main(m, map[string]func(){"uq": func() { os.Exit(Main(builtin.Kinds())) }, "farside": farside, "without": without})
+	testscript.Main(m, map[string]func(){
+		"uq":    func() { os.Exit(Main(builtin.Kinds())) },
+		"await": await, "farside": farside, "without": without,
+	})
 }
 
 // testPorts makes the ports of these tests.

@@ -256,6 +256,21 @@ func (r *recording) told(kinds ...string) {
 	}
 }
 
+// starved are the kinds of loss that a recording has, whatever the test is
+// about, on a machine that had no processor for it for too long.
+func (r *recording) starved() (kinds []string) {
+	l := r.rep.Record.Losses.ByName()
+	for _, k := range []traces.EventKind{traces.IDGap, traces.ENOBUFS, traces.QueueFull} {
+		if l[k.String()] > 0 {
+			kinds = append(kinds, k.String())
+		}
+	}
+	if kinds != nil {
+		r.t.Logf("this machine lost packets, too: %+v", l)
+	}
+	return kinds
+}
+
 // verify computes a scheduled recording's decisions again.
 func (r *recording) verify() {
 	r.t.Helper()

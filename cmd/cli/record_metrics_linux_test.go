@@ -17,16 +17,20 @@ import (
 	"github.com/uqtool/uq/replay/netns"
 )
 
-// freePort is a port of the loopback that nobody has, a moment ago at least.
+// freePort is a port of the loopback that nobody has, and that the kernel gives
+// to nobody who does not ask for it.
 func freePort(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	const first, n = 20_000, 10_000 // below those that the kernel gives
+	for i := range n {
+		port := strconv.Itoa(first + (os.Getpid()+i)%n)
+		if l, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
+			_ = l.Close()
+			return port
+		}
 	}
-	defer l.Close()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	return port
+	t.Fatal("every port is taken")
+	return ""
 }
 
 // scrape reads the metrics of a port of the loopback.
@@ -47,14 +51,14 @@ func scrape(t *testing.T, port string) map[string]float64 {
 	return got
 }
 
-// settled scrapes until nothing moves any more.
+// settled scrapes until nothing moves any more, and all of it is in the trace.
 func settled(t *testing.T, port string) map[string]float64 {
 	t.Helper()
 	same, last := 0, 0.0
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(300 * time.Millisecond) {
 		got := scrape(t, port)
 		n := got["uq_packets_total"]
-		if same++; n != last || n == 0 || got["uq_backlog_packets"] != 0 {
+		if same++; n != last || n == 0 || got["uq_backlog_packets"] != 0 || got["uq_trace_records_total"] != n {
 			same, last = 0, n
 		}
 		if same == 4 {

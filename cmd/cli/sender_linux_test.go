@@ -47,6 +47,9 @@ func sendOnce(dir string) error {
 		if i < 10 {
 			time.Sleep(20 * time.Millisecond) // until the neighbours know each other
 		}
+		if i%64 == 63 {
+			time.Sleep(time.Millisecond) // or the smallest receive buffer could be full
+		}
 		_, _ = c.Write(buf)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "sent"), nil, 0o666); err != nil {

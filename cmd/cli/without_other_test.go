@@ -3,3 +3,5 @@
 package cli
 
 func without() {}
+
+func await() {}
