@@ -212,18 +212,26 @@ func (m *Mode) preamble() time.Duration {
 	return legacy
 }
 
-// encoders is the number of BCC encoders, each of which adds a tail of 6 bits.
+// encoders is N_ES, the number of BCC encoders, each of which adds a tail of 6
+// bits: as many as it takes for 1280 bits of a symbol each in HT and 2160 in VHT
+// (802.11-2020 §19.5 and §21.5), and more until each has a whole number of
+// punctured blocks; 12 at most. The guard interval is of no matter.
 func (m *Mode) encoders() int {
 	most := 0
 	switch m.PHY {
 	case HT:
-		most = 300000
+		most = 1280
 	case VHT:
-		most = 600000
+		most = 2160
 	default:
 		return 1 // LDPC has no tail; its service bits differ by less than a symbol
 	}
-	return (m.Kbits() + most - 1) / most
+	c := m.coding()
+	coded, n := m.subcarriers()*c.bits*m.streams(), (m.bitsPerSymbol()+most-1)/most
+	for m.PHY == VHT && n < 12 && coded%(n*c.den) != 0 {
+		n++
+	}
+	return n
 }
 
 // Duration is how long a PPDU of so many bytes (the PSDU's) is on the air, up to

@@ -102,6 +102,31 @@ func TestRates(t *testing.T) {
 	}
 }
 
+// TestEncoders checks N_ES where the tables of 802.11-2016 §21.5 leave the rule of
+// one encoder for 2160 bits (those that ns-3's VhtPhy lists), and around that
+// bound; a shorter guard interval changes the rate, and no encoder.
+func TestEncoders(t *testing.T) {
+	for _, c := range []struct {
+		mode Mode
+		want int
+	}{
+		{ht(40, 15, 800), 1}, {ht(40, 21, 800), 2}, {ht(40, 31, 800), 2}, {ht(20, 31, 800), 1},
+		{vht(80, 7, 2, 800), 2}, {vht(80, 6, 2, 800), 1}, {vht(80, 7, 3, 800), 2}, {vht(80, 8, 3, 800), 2}, {vht(80, 9, 3, 800), 3},
+		{vht(80, 9, 1, 800), 1}, {vht(160, 9, 1, 800), 2}, {vht(160, 9, 2, 800), 3}, {vht(40, 9, 4, 800), 2}, {vht(20, 9, 3, 800), 1},
+		{vht(80, 2, 7, 800), 3}, {vht(80, 7, 7, 800), 6}, {vht(80, 8, 7, 800), 6}, {vht(80, 7, 8, 800), 6},
+		{vht(160, 7, 4, 800), 6}, {vht(160, 8, 5, 800), 8}, {vht(160, 7, 6, 800), 8},
+		{vht(160, 3, 7, 800), 4}, {vht(160, 4, 7, 800), 6}, {vht(160, 5, 7, 800), 7}, {vht(160, 7, 7, 800), 9},
+		{vht(160, 8, 7, 800), 12}, {vht(160, 9, 7, 800), 12},
+	} {
+		for _, gi := range []time.Duration{800, 400} {
+			c.mode.GI = gi
+			if got := c.mode.encoders(); got != c.want {
+				t.Errorf("%s: %d encoders, want %d", c.mode.String(), got, c.want)
+			}
+		}
+	}
+}
+
 // TestExists counts the modes of VHT that the standard's tables lack: of 320, ten.
 func TestExists(t *testing.T) {
 	var lack []string
