@@ -3,6 +3,7 @@ package livetest
 import (
 	"fmt"
 	"net"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -11,20 +12,51 @@ import (
 // "127.0.0.1" or "::1"; the port is returned.
 func UDPSink(t testing.TB, addr string) uint16 {
 	t.Helper()
+	port, _ := UDPLongest(t, addr)
+	return port
+}
+
+// UDPLongest is UDPSink that tells the length of the longest datagram so far.
+func UDPLongest(t testing.TB, addr string) (port uint16, longest func() int) {
+	t.Helper()
 	c, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.ParseIP(addr)})
 	if err != nil {
 		t.Fatalf("listen: %v", err)
 	}
 	t.Cleanup(func() { c.Close() })
+	var most atomic.Int64
 	go func() {
 		buf := make([]byte, 1<<16)
 		for {
-			if _, _, err := c.ReadFromUDPAddrPort(buf); err != nil {
+			n, _, err := c.ReadFromUDPAddrPort(buf)
+			if err != nil {
 				return
 			}
+			most.Store(max(most.Load(), int64(n)))
 		}
 	}()
-	return uint16(c.LocalAddr().(*net.UDPAddr).Port)
+	return uint16(c.LocalAddr().(*net.UDPAddr).Port), func() int { return int(most.Load()) }
+}
+
+// SendThrough sends datagrams to the port one by one, each longer than all
+// before, until one arrives, and returns how many that took: a queue's reader has
+// come to rest then, and has seen every gap in the packets' ids.
+func SendThrough(t testing.TB, addr string, port uint16, longest func() int) (sent int) {
+	t.Helper()
+	const size, tries = 1000, 300 // beyond what others send
+	for sent < tries {
+		sent++
+		if err := SendUDP(addr, port, 1, size+sent); err != nil {
+			t.Fatal(err)
+		}
+		for end := time.Now().Add(100 * time.Millisecond); time.Now().Before(end); time.Sleep(time.Millisecond) {
+			if longest() == size+sent {
+				return sent
+			}
+		}
+	}
+	t.Fatalf("of %d datagrams none arrives", sent)
+	return 0
 }
 
 // SendUDP sends n datagrams of size payload bytes each to the port, as fast as
