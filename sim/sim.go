@@ -15,6 +15,66 @@ type Source interface {
 	Next(p *pkt.Packet) (ok bool, err error)
 }
 
+// Filler is a Source that gives several arrivals at once, which costs less.
+type Filler interface {
+	Source
+	// Fill fills the first n of ps as Next would; it may put other packets in
+	// their places, as new as those it takes. n is 0 only at the end.
+	Fill(ps []*pkt.Packet) (n int, err error)
+}
+
+// fillPackets is how many arrivals are asked for at once.
+const fillPackets = 64
+
+// intake holds the arrivals that a Filler gave and that are still to come.
+type intake struct {
+	src     Source
+	many    Filler // src, if it is one
+	ps      [fillPackets]*pkt.Packet
+	at, end int
+}
+
+// next returns the next arrival in a packet of the pool, nil at the end.
+func (in *intake) next(pool *pkt.Pool) (*pkt.Packet, error) {
+	if in.at == in.end {
+		if err := in.fill(pool); in.end == 0 {
+			return nil, err
+		}
+	}
+	p := in.ps[in.at]
+	in.at++
+	return p, nil
+}
+
+func (in *intake) fill(pool *pkt.Pool) (err error) {
+	in.at, in.end = 0, 0
+	if in.many == nil {
+		p := pool.Get()
+		ok := false
+		if ok, err = in.src.Next(p); ok {
+			in.ps[0], in.end = p, 1
+		} else {
+			pool.Put(p)
+		}
+		return err
+	}
+	for i := range in.ps {
+		in.ps[i] = pool.Get()
+	}
+	in.end, err = in.many.Fill(in.ps[:])
+	for _, p := range in.ps[in.end:] {
+		pool.Put(p)
+	}
+	return err
+}
+
+// giveBack returns to the pool what will not arrive.
+func (in *intake) giveBack(pool *pkt.Pool) {
+	for _, p := range in.ps[in.at:in.end] {
+		pool.Put(p)
+	}
+}
+
 // Lane is a port with the pool its packets come from.
 type Lane struct {
 	Port *egress.Port
@@ -67,14 +127,17 @@ func Run(src Source, port *egress.Port, pool *pkt.Pool) (arrivals uint64, err er
 func RunAll(src Source, lanes []Lane) (arrivals uint64, err error) {
 	first, rest := &lanes[0], lanes[1:]
 	last := first.Port.Now()
+	in := intake{src: src}
+	in.many, _ = src.(Filler)
 	for {
-		p := first.Pool.Get()
-		ok, err := src.Next(p)
-		if ok && p.Arrival < last {
-			ok, err = false, runsBack(p, last, arrivals)
-		}
-		if !ok {
+		p, err := in.next(first.Pool)
+		if p != nil && p.Arrival < last {
+			err = runsBack(p, last, arrivals)
 			first.Pool.Put(p)
+			p = nil
+		}
+		if p == nil {
+			in.giveBack(first.Pool)
 			for _, l := range lanes {
 				l.Port.Drain()
 			}

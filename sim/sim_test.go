@@ -219,6 +219,21 @@ func (l *list) Next(p *pkt.Packet) (bool, error) {
 	return true, nil
 }
 
+// filler is a list that gives up to three packets at once, in place of others.
+type filler struct{ *list }
+
+func (f filler) Fill(ps []*pkt.Packet) (n int, err error) {
+	for i := range min(3, len(ps)) {
+		fresh := &pkt.Packet{}
+		ok, err := f.Next(fresh)
+		if !ok {
+			return i, err
+		}
+		ps[i], n = fresh, i+1
+	}
+	return n, nil
+}
+
 func TestRun(t *testing.T) {
 	broken := errors.New("broken")
 	for _, c := range []struct {
@@ -231,15 +246,20 @@ func TestRun(t *testing.T) {
 		{"one", list{at: []pkt.Time{7}}, 1, ""},
 		{"ties", list{at: []pkt.Time{7, 7, 7}}, 3, ""},
 		{"error", list{at: []pkt.Time{1, 2}, err: broken}, 2, "broken"},
+		{"error after a few", list{at: []pkt.Time{1, 2, 3, 4}, err: broken}, 4, "broken"},
 		{"backwards", list{at: []pkt.Time{5, 4}}, 1, "before its predecessor"},
+		{"backwards with more to come", list{at: []pkt.Time{1, 1, 1, 5, 4, 7}}, 4, "before its predecessor"},
 	} {
-		r := newRig(t, "fq_codel", "rate 1mbit", nil)
-		n, err := sim.Run(&c.src, r.port, r.pool)
-		if n != c.n || (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) {
-			t.Errorf("%s: %d arrivals, %v", c.name, n, err)
-		}
-		if r.pool.Out() != 0 || r.c.Total.DeliveredPackets != c.n {
-			t.Errorf("%s: %d packets out, %d delivered", c.name, r.pool.Out(), r.c.Total.DeliveredPackets)
+		one, many := c.src, c.src
+		for _, src := range []sim.Source{&one, filler{&many}} {
+			r := newRig(t, "fq_codel", "rate 1mbit", nil)
+			n, err := sim.Run(src, r.port, r.pool)
+			if n != c.n || (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) {
+				t.Errorf("%s, %T: %d arrivals, %v", c.name, src, n, err)
+			}
+			if r.pool.Out() != 0 || r.c.Total.DeliveredPackets != c.n {
+				t.Errorf("%s, %T: %d packets out, %d delivered", c.name, src, r.pool.Out(), r.c.Total.DeliveredPackets)
+			}
 		}
 	}
 }

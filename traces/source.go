@@ -58,12 +58,7 @@ type Source struct {
 	seg pkt.Splitter
 	err error // why there is no more to fill with: sticky
 
-	some  []pkt.Packet // made together
-	given int          // how many of them Next has given
 }
-
-// somePackets is how many packets Next makes at once, at most.
-const somePackets = 64
 
 // NewSource returns a source of the packets that r has still to give.
 func NewSource(r BlockReader, opts SourceOptions) (*Source, error) {
@@ -97,18 +92,20 @@ func NewSource(r BlockReader, opts SourceOptions) (*Source, error) {
 func (s *Source) Flows() []*pkt.Flow { return s.flows }
 
 // Next fills p with the next packet. ok is false at the end; err is then the
-// *Damage of a trace that could not be read to its end.
+// *Damage of a trace that could not be read to its end. Fill costs less.
 func (s *Source) Next(p *pkt.Packet) (ok bool, err error) {
-	if s.given == len(s.some) {
-		s.some, s.given = grow(s.some, somePackets), 0
-		s.some = s.some[:s.fill(s.some)]
-		if len(s.some) == 0 {
-			return false, s.end()
-		}
+	one := [1]*pkt.Packet{p}
+	n, err := s.Fill(one[:])
+	return n > 0, err
+}
+
+// Fill fills as many of ps with the next packets as can be had at once, and
+// returns how many. It is 0 at the end only; err is then what Next says.
+func (s *Source) Fill(ps []*pkt.Packet) (n int, err error) {
+	if n = s.fill(ps); n == 0 && len(ps) > 0 {
+		err = s.end()
 	}
-	*p = s.some[s.given]
-	s.given++
-	return true, nil
+	return n, err
 }
 
 // end is what Next says when there is nothing to fill with.
@@ -122,13 +119,13 @@ func (s *Source) end() error {
 // fill makes the next packets and returns how many: none only if s.err says why.
 // It reads a block only if it has made none, so that whoever gives the blocks is
 // not asked for one before it must be.
-func (s *Source) fill(ps []pkt.Packet) (n int) {
+func (s *Source) fill(ps []*pkt.Packet) (n int) {
 	for n < len(ps) && s.err == nil {
 		switch {
 		case s.id >= s.opts.Limit:
 			s.err = io.EOF
 		case s.seg.Left() > 0:
-			p := &ps[n]
+			p := ps[n]
 			s.seg.Next(p)
 			if s.err = s.check(p); s.err == nil {
 				p.ID = s.id
@@ -148,13 +145,13 @@ func (s *Source) fill(ps []pkt.Packet) (n int) {
 
 // convert makes packets of the block's next records, until one ends the source or
 // is split, and returns how many.
-func (s *Source) convert(ps []pkt.Packet) int {
+func (s *Source) convert(ps []*pkt.Packet) int {
 	b, at := &s.block, s.at
 	ps = ps[:min(uint64(len(ps)), uint64(len(b.Time)-at), s.opts.Limit-s.id)]
 	n := len(ps)
 	times, flows, lens, segs, hdrs := b.Time[at:][:n], b.Flow[at:][:n], b.Len[at:][:n], b.Segs[at:][:n], b.HdrLen[at:][:n]
 	ds, flags, seqs, acks := b.DSField[at:][:n], b.L4Flags[at:][:n], b.Seq[at:][:n], b.Ack[at:][:n]
-	for i := range ps {
+	for i, p := range ps {
 		if times[i] >= s.opts.To {
 			s.err = io.EOF
 			return i
@@ -163,7 +160,6 @@ func (s *Source) convert(ps []pkt.Packet) int {
 		if flow == nil {
 			flow = s.resolve(flows[i])
 		}
-		p := &ps[i]
 		p.ID, p.Arrival, p.Flow = s.id, times[i], flow
 		p.L3Len, p.Segs, p.HdrLen, p.DSField = lens[i], segs[i], hdrs[i], ds[i]
 		p.TCPFlags, p.Seq, p.Ack = 0, 0, 0

@@ -165,7 +165,7 @@ func (c *simulation) simulate(ctx context.Context, s *streams, in *input, tr *op
 		return nil, err
 	}
 	res := &simulated{header: tr.Header(), name: in.name}
-	_, err = sim.RunAll(&interruptible{ctx: ctx, src: ahead}, lanes)
+	_, err = sim.RunAll(&interruptibleFiller{interruptible{ctx: ctx, src: ahead}, ahead}, lanes)
 	if err != nil && !errors.As(err, &res.damage) {
 		return nil, fmt.Errorf("%s: %w", in.name, err)
 	}
@@ -220,6 +220,20 @@ func (s *interruptible) Next(p *pkt.Packet) (bool, error) {
 		return false, s.ctx.Err()
 	}
 	return s.src.Next(p)
+}
+
+// interruptibleFiller is an interruptible that gives several packets at once.
+type interruptibleFiller struct {
+	interruptible
+	many sim.Filler
+}
+
+// Fill implements sim.Filler.
+func (s *interruptibleFiller) Fill(ps []*pkt.Packet) (int, error) {
+	if s.n++; s.n%64 == 0 && s.ctx.Err() != nil {
+		return 0, s.ctx.Err()
+	}
+	return s.many.Fill(ps)
 }
 
 // report puts the runs side by side, with what must be said about them.
