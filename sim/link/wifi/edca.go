@@ -73,6 +73,9 @@ type contender struct {
 	aifs    time.Duration
 	cw      int // contention window now, in slots
 	backoff int // counter at the end of AIFS, in slots
+	// failures are those since the window was CWMin, retries how many it takes
+	// before the one that has the window begin anew: QSRC and its limit.
+	failures, retries int
 	// from is when the medium fell idle, or a wait that counts as busy ended: for
 	// an answer that did not come, or the rest of EIFS.
 	from pkt.Time
@@ -83,8 +86,8 @@ type contender struct {
 	rng   *random.Rand
 }
 
-func newContender(p Params, t timing, rng *random.Rand) contender {
-	return contender{Params: p, aifs: t.sifs + time.Duration(p.AIFSN)*t.slot, cw: p.CWMin, since: pkt.Never, rng: rng}
+func newContender(p Params, t timing, retries int, rng *random.Rand) contender {
+	return contender{Params: p, aifs: t.sifs + time.Duration(p.AIFSN)*t.slot, cw: p.CWMin, retries: retries, since: pkt.Never, rng: rng}
 }
 
 // draw sets a new counter.
@@ -140,13 +143,19 @@ func (c *contender) unanswered(at pkt.Time, timeout time.Duration) {
 	}
 }
 
-// succeeded and failed set the window after an attempt, and a new counter.
+// succeeded and failed set the window after an attempt, and a new counter. With as
+// many failures in a row as it takes to give a frame up the window begins anew
+// (802.11-2020 §10.23.2.2).
 func (c *contender) succeeded() {
-	c.cw = c.CWMin
+	c.cw, c.failures = c.CWMin, 0
 	c.draw()
 }
 
 func (c *contender) failed() {
+	if c.failures++; c.failures > c.retries {
+		c.succeeded()
+		return
+	}
 	c.cw = min(2*c.cw+1, c.CWMax)
 	c.draw()
 }

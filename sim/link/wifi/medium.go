@@ -126,7 +126,7 @@ func New(conf Config, env link.Env) *Medium {
 	}
 	for ac := range pkt.AC(pkt.NumACs) {
 		rng := env.Random("wifi/ap/" + ac.String())
-		m.functions = append(m.functions, &function{contender: newContender(conf.EDCA[ac], m.t, rng), station: accessPoint, ac: ac})
+		m.functions = append(m.functions, &function{contender: newContender(conf.EDCA[ac], m.t, conf.Retries, rng), station: accessPoint, ac: ac})
 	}
 	m.makeBeacons()
 	for i := range conf.Stations {

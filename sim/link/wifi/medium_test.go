@@ -186,13 +186,33 @@ func TestLossyFrames(t *testing.T) {
 	end := drive(m, s, s, 60*time.Second)
 	took, reached, settled := 0.0, 1.0, 0.0
 	for k := range 8 {
-		took += reached * (43 + 9*float64(int(16)<<k-1)/2 + 252 + 0.5*44 + 0.5*45)
+		took += reached * (43 + 9*float64(min(16<<k-1, 1023))/2 + 252 + 0.5*44 + 0.5*45)
 		settled += reached / 2
 		reached /= 2
 	}
 	want := settled * 12000 / took
 	if got := mbps(s.got[0], 1500, end); math.Abs(got-want) > want/100 {
 		t.Errorf("%.2f Mbit/s, want %.2f", got, want)
+	}
+}
+
+// TestGivenUp checks how often a station that hears nothing is sent to: the window
+// doubles, up to 1023, with each attempt at a frame, and begins anew with the next.
+func TestGivenUp(t *testing.T) {
+	const most = 1<<32 - 1
+	for _, c := range []struct {
+		retries int
+		slots   float64 // all windows of a frame's attempts
+	}{{7, 15 + 31 + 63 + 127 + 255 + 511 + 1023 + 1023}, {2, 15 + 31 + 63}, {0, 15}} {
+		conf := cell(ofdm(54))
+		conf.Stations[0].Error, conf.Retries = most, c.retries
+		m := New(conf, link.Env{Seed: 1})
+		s := newSaturated(m, 1500)
+		end := drive(m, s, s, 200*time.Second)
+		each := float64(end) / 1e3 / float64(m.stats.Exchanges)
+		if want := 43 + 252 + 45 + 9*c.slots/2/float64(c.retries+1); math.Abs(each-want) > want/100 {
+			t.Errorf("%d retries: an attempt each %.1f us, want %.1f", c.retries, each, want)
+		}
 	}
 }
 

@@ -60,7 +60,7 @@ func (m *Medium) makeBeacons() {
 		return
 	}
 	m.beacon.q = txq{station: m.group(), ac: pkt.ACBE, local: true, limits: limitsOf(OFDM, &m.conf)}
-	f := &function{contender: newContender(Params{AIFSN: 1}, m.t, nil), station: accessPoint, first: true}
+	f := &function{contender: newContender(Params{AIFSN: 1}, m.t, 0, nil), station: accessPoint, first: true}
 	m.beacon.next, m.beacon.f, f.since = 0, f, 0
 	m.functions = append(m.functions, f)
 	for i := range m.naps {

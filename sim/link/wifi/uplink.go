@@ -18,7 +18,7 @@ func (m *Medium) sender(station int, ac pkt.AC) *function {
 		}
 	}
 	rng := m.env.Random("wifi/up/" + strconv.Itoa(station) + "/" + ac.String())
-	f := &function{contender: newContender(m.conf.StationEDCA[ac], m.t, rng), station: station, ac: ac}
+	f := &function{contender: newContender(m.conf.StationEDCA[ac], m.t, m.conf.Retries, rng), station: station, ac: ac}
 	f.idle(m.told)
 	f.q = &txq{station: station, ac: ac, up: true, local: true, limits: limitsOf(m.rates[station][1].s.Mode.PHY, &m.conf)}
 	m.functions = append(m.functions, f)
