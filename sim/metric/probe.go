@@ -89,7 +89,7 @@ func (p *Probe) run(text string, of *Lane) *report.Run {
 			r.FlowCount = len(g.c.Flows())
 			r.DurationUs = of.Run.DurationUs
 			if r.Throughput = 0; r.DurationUs > 0 {
-				r.Throughput = float64(r.Bytes) * 8e6 / r.DurationUs
+				r.Throughput = float64(r.DeliveredBytes) * 8e6 / r.DurationUs
 			}
 			return r
 		}

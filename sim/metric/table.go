@@ -28,9 +28,9 @@ var table = slices.Concat([]Metric{
 	{"arrived", Packets, "packets that arrived; a super-packet is one, unless it was split", false, count(func(r *report.Run) uint64 { return r.ArrivedPackets })},
 	{"arrived_bytes", Bytes, "their bytes", false, count(func(r *report.Run) uint64 { return r.ArrivedBytes })},
 	{"delivered", Packets, "packets that came out of the link, counted as arrived", false, count(func(r *report.Run) uint64 { return r.Delivered })},
-	{"packets", Packets, "packets delivered as tc counts them: a super-packet is its segments", false, count(func(r *report.Run) uint64 { return r.Packets })},
-	{"bytes", Bytes, "bytes delivered, as tc counts them", false, count(func(r *report.Run) uint64 { return r.Bytes })},
-	{"drops", Packets, "packets dropped for whatever reason, lost on the link too", false, count(func(r *report.Run) uint64 { return r.Drops })},
+	{"packets", Packets, "packets that the qdisc let go, as tc counts them: a super-packet is its segments", false, count(func(r *report.Run) uint64 { return r.Packets })},
+	{"bytes", Bytes, "their bytes, as tc counts them", false, count(func(r *report.Run) uint64 { return r.Bytes })},
+	{"drops", Packets, "packets dropped for whatever reason, lost on the link too", false, count(func(r *report.Run) uint64 { return r.Dropped })},
 	{"loss", Ratio, "drops as a share of arrived: 0.01 or 1%", false, loss},
 	{"marks", Packets, "packets marked CE", false, count(func(r *report.Run) uint64 { return r.Marks })},
 	{"duplicated", Packets, "copies that the link made", false, count(func(r *report.Run) uint64 { return r.Duplicated })},
@@ -66,7 +66,7 @@ func loss(r *report.Run) (float64, string) {
 	if r.ArrivedPackets == 0 {
 		return 0, "no packet arrived"
 	}
-	return float64(r.Drops) / float64(r.ArrivedPackets), ""
+	return float64(r.Dropped) / float64(r.ArrivedPackets), ""
 }
 
 // flowCount and jain have no value where a report lost count of the flows: that of

@@ -25,6 +25,9 @@ type Collector struct {
 	// Sojourn is the time in the scheduler of each packet it let go.
 	Sojourn Distribution
 	Others  FlowCounts // flows past MaxFlows, without Sojourn
+	// SentSegs and SentBytes are what the scheduler let go, as tc counts it,
+	// whatever the link did with it then.
+	SentSegs, SentBytes uint64
 	// Drops and Marks count packets by reason.
 	Drops, Marks [16]uint64
 	// Duplicated, Corrupted and Reordered count what the link did: copies it made,
@@ -137,6 +140,8 @@ func (c *Collector) other(e egress.Event) {
 func (c *Collector) dequeued(e egress.Event) {
 	c.MaxBacklog = max(c.MaxBacklog, c.queued)
 	c.queued--
+	c.SentSegs += uint64(e.Packet.Segs)
+	c.SentBytes += uint64(e.Packet.Len)
 	ns := int64(e.Time - e.Packet.Arrival)
 	c.Sojourn.Record(ns, func() *Histogram { return NewHistogram(Fine) })
 	if f := c.flow(e.Packet.Flow); f != &c.Others {

@@ -67,8 +67,8 @@ func TestInside(t *testing.T) {
 		Qdiscs []struct {
 			Tins    []map[string]any
 			Classes []struct {
-				ID    string `json:"classid"`
-				Stats map[string]any
+				ID      string `json:"classid"`
+				Deficit float64
 			}
 		}
 	}
@@ -76,7 +76,7 @@ func TestInside(t *testing.T) {
 		t.Fatal(err)
 	}
 	q := back.Qdiscs[0]
-	if len(q.Tins) != 2 || q.Tins[1]["target_us"] != 7000.0 || q.Classes[0].ID != "1:1" || q.Classes[0].Stats["deficit"] != 7.0 {
+	if len(q.Tins) != 2 || q.Tins[1]["target_us"] != 7000.0 || q.Classes[0].ID != "1:1" || q.Classes[0].Deficit != 7 {
 		t.Errorf("JSON: %s", data.String())
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"io"
+	"maps"
 	"slices"
 	"time"
 
@@ -40,25 +41,32 @@ const (
 	Live     = "live"
 )
 
-// Run is one qdisc's result, with the keys of "tc -s -j qdisc" where tc has
-// them.
+// Run is one qdisc's result. Kind to Qlen have the keys and the meaning of
+// "tc -s -j qdisc": what the qdisc let go and what it dropped. What the link did
+// behind it is in the others.
 type Run struct {
 	Kind    string         `json:"kind"`
 	Options map[string]any `json:"options"`
 	Line    string         `json:"line"`
 	// SplitGSO says that super-packets came as the packets on the wire.
-	SplitGSO bool   `json:"split_gso,omitempty"`
-	Bytes    uint64 `json:"bytes"`
-	Packets  uint64 `json:"packets"` // as tc counts: segments on the wire
-	Drops    uint64 `json:"drops"`
-	Backlog  int    `json:"backlog"`
-	Qlen     int    `json:"qlen"`
-	// Stats are the qdisc's own counters, on the same level in tc.
-	Stats map[string]any `json:"stats,omitempty"`
+	SplitGSO   bool   `json:"split_gso,omitempty"`
+	Bytes      uint64 `json:"bytes"`
+	Packets    uint64 `json:"packets"` // as tc counts: segments on the wire
+	Drops      uint64 `json:"drops"`
+	Overlimits uint64 `json:"overlimits"`
+	Requeues   uint64 `json:"requeues"` // never: there is no device to refuse a packet
+	Backlog    int    `json:"backlog"`
+	Qlen       int    `json:"qlen"`
+	// Stats are the qdisc's own counters, on the same level as in tc.
+	Stats map[string]any `json:"-"`
 
+	// Arrived and duplicated packets are those delivered, dropped by the qdisc or
+	// lost on the link, and those still inside; a super-packet is one.
 	ArrivedPackets uint64            `json:"arrived_packets"`
 	ArrivedBytes   uint64            `json:"arrived_bytes"`
-	Delivered      uint64            `json:"delivered_packets"` // super-packets once, as arrived and drops
+	Delivered      uint64            `json:"delivered_packets"`
+	DeliveredBytes uint64            `json:"delivered_bytes"`
+	Dropped        uint64            `json:"dropped_packets"`
 	DropsByReason  map[string]uint64 `json:"drops_by_reason,omitempty"`
 	Marks          uint64            `json:"marks"`
 	MarksByReason  map[string]uint64 `json:"marks_by_reason,omitempty"`
@@ -106,7 +114,7 @@ type Class struct {
 	Line    string           `json:"line"`
 	Backlog int              `json:"backlog"`
 	Qlen    int              `json:"qlen"`
-	Stats   map[string]any   `json:"stats,omitempty"`
+	Stats   map[string]any   `json:"-"` // beside the others, as in tc
 	Tins    []map[string]any `json:"tins,omitempty"`
 	Classes []Class          `json:"classes,omitempty"`
 
@@ -125,6 +133,38 @@ type Flow struct {
 	Marks          uint64            `json:"marks"`
 	Throughput     float64           `json:"throughput_bps"`
 	Sojourn        Quantiles         `json:"sojourn_us"`
+}
+
+// MarshalJSON puts the qdisc's own counters beside those that every qdisc has, as
+// tc does.
+func (run *Run) MarshalJSON() ([]byte, error) {
+	type plain Run
+	return beside((*plain)(run), run.Stats)
+}
+
+// MarshalJSON does so for a qdisc inside another.
+func (c Class) MarshalJSON() ([]byte, error) {
+	type plain Class
+	return beside(plain(c), c.Stats)
+}
+
+// beside is the JSON object of v and, among its fields, stats, but for those that
+// every qdisc has.
+func beside(v any, stats map[string]any) ([]byte, error) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	stats = maps.Clone(stats)
+	delete(stats, overlimits)
+	if len(stats) == 0 {
+		return b, nil
+	}
+	s, err := json.Marshal(stats)
+	if err != nil {
+		return nil, err
+	}
+	return append(append(b[:len(b)-1], ','), s[1:]...), nil
 }
 
 // Quantiles are in µs. All are nil without packets, P50 to P99 also where they
@@ -156,8 +196,9 @@ func quantiles(d *Distribution) Quantiles {
 func NewRun(port *egress.Port, c *Collector, flows int) *Run {
 	t := &c.Total
 	r := &Run{
-		Bytes: t.DeliveredBytes, Packets: t.DeliveredSegs, Drops: t.Dropped,
-		ArrivedPackets: t.ArrivedPackets, ArrivedBytes: t.ArrivedBytes, Delivered: t.DeliveredPackets,
+		Bytes: c.SentBytes, Packets: c.SentSegs, Drops: t.Dropped - c.Drops[pkt.LinkLoss],
+		ArrivedPackets: t.ArrivedPackets, ArrivedBytes: t.ArrivedBytes,
+		Delivered: t.DeliveredPackets, DeliveredBytes: t.DeliveredBytes, Dropped: t.Dropped,
 		DropsByReason: byReason(c.Drops[:]), Marks: t.Marked, MarksByReason: byReason(c.Marks[:]),
 		Duplicated: c.Duplicated, Corrupted: c.Corrupted, Reordered: c.Reordered,
 		MaxQlen: c.MaxBacklog, Sojourn: quantiles(&c.Sojourn), Digest: c.Digest.String(),
@@ -166,13 +207,15 @@ func NewRun(port *egress.Port, c *Collector, flows int) *Run {
 	if d, ok := port.Scheduler().(sched.Describer); ok {
 		r.Kind, r.Line = d.Kind(), sched.Line(port.Scheduler())
 		r.Options, r.Stats, r.StatsLine = values(d.Options()), values(d.Stats()), statsLine(d.Stats())
+		over, _ := r.Stats[overlimits].(int64)
+		r.Overlimits = uint64(over)
 	}
 	r.tins = tinsOf(port.Scheduler())
 	r.Tins, r.Classes = tinValues(r.tins), classesOf(port.Scheduler())
 	first, last := c.Span()
 	span := last.Sub(first)
 	r.DurationUs = float64(span) / 1e3
-	r.Throughput = bps(r.Bytes, span)
+	r.Throughput = bps(r.DeliveredBytes, span)
 	r.addFlows(c, flows, span)
 	r.WiFi = wifiOf(port.Link(), c, span)
 	return r

@@ -3,6 +3,7 @@ package report
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"flag"
 	"math"
 	"os"
@@ -26,8 +27,14 @@ var update = flag.Bool("update", false, "write the golden files")
 // number is beyond the flows reported, through a qdisc at 10 Mbit/s.
 func play(t *testing.T, qdisc string) (*egress.Port, *Collector) {
 	t.Helper()
+	return playOver(t, qdisc, "rate 10mbit delay 1ms")
+}
+
+// playOver does so over a link.
+func playOver(t *testing.T, qdisc, words string) (*egress.Port, *Collector) {
+	t.Helper()
 	c, pool := NewCollector(), &pkt.Pool{}
-	l, err := link.New("rate 10mbit delay 1ms", link.Env{})
+	l, err := link.New(words, link.Env{Seed: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -255,5 +262,68 @@ func TestJain(t *testing.T) {
 	}
 	if j, ok := c.Jain(); j != 0.25 || !ok {
 		t.Errorf("one of four: %v", j)
+	}
+}
+
+// TestBehindTheLink: what a link loses or doubles was sent by the qdisc, and not
+// dropped: tc's counters are the qdisc's, the others the path's.
+func TestBehindTheLink(t *testing.T) {
+	for _, words := range []string{"rate 10mbit loss 20%", "rate 10mbit duplicate 20%"} {
+		port, c := playOver(t, "fq_codel", words)
+		r := NewRun(port, c, 2)
+		lost := r.DropsByReason[pkt.LinkLoss.String()]
+		if words == "rate 10mbit loss 20%" && lost == 0 || r.Dropped != r.Drops+lost {
+			t.Errorf("%s: %d dropped, %d by the qdisc, %d lost", words, r.Dropped, r.Drops, lost)
+		}
+		if got, want := r.ArrivedPackets+r.Duplicated, r.Delivered+r.Dropped; got != want {
+			t.Errorf("%s: %d arrived or were copied, %d delivered or dropped", words, got, want)
+		}
+		plain, pc := playOver(t, "fq_codel", "rate 10mbit")
+		if want := NewRun(plain, pc, 2); r.Packets != want.Packets || r.Bytes != want.Bytes || r.Drops != want.Drops {
+			t.Errorf("%s: the qdisc sent %d bytes %d pkt and dropped %d; without it %d, %d, %d", words, r.Bytes, r.Packets, r.Drops, want.Bytes, want.Packets, want.Drops)
+		}
+	}
+}
+
+// TestKeysOfTheirOwn: no qdisc's counter has the name of another key beside it.
+func TestKeysOfTheirOwn(t *testing.T) {
+	for _, k := range builtin.Kinds() {
+		qdisc := k.Name
+		switch k.Name {
+		case "tbf":
+			qdisc = "tbf rate 20mbit burst 20kb latency 50ms"
+		case "red":
+			qdisc = "red limit 400000 avpkt 1000"
+		}
+		port, c := play(t, qdisc)
+		r := NewRun(port, c, 2)
+		b, err := json.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dec := json.NewDecoder(bytes.NewReader(b))
+		seen := map[string]bool{}
+		if _, err := dec.Token(); err != nil {
+			t.Fatal(err)
+		}
+		for dec.More() {
+			key, err := dec.Token()
+			var value json.RawMessage
+			if err = errors.Join(err, dec.Decode(&value)); err != nil {
+				t.Fatal(err)
+			}
+			if seen[key.(string)] {
+				t.Errorf("%s: key %s twice", qdisc, key)
+			}
+			seen[key.(string)] = true
+		}
+		for key := range r.Stats {
+			if !seen[key] {
+				t.Errorf("%s: no key %s", qdisc, key)
+			}
+		}
+		if over, ok := r.Stats[overlimits]; ok && over != int64(r.Overlimits) {
+			t.Errorf("%s: overlimits %d, the qdisc counts %v", qdisc, r.Overlimits, over)
+		}
 	}
 }

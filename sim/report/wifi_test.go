@@ -104,8 +104,8 @@ func TestWiFi(t *testing.T) {
 		if lossy, clean := &w.Stations[0], &w.Stations[1]; lossy.Down.Retries == 0 || lossy.Up.Retries == 0 || lossy.Retries != lossy.Down.Retries+lossy.Up.Retries || clean.Up.Retries != 0 {
 			t.Errorf("%s: retries %d down, %d up, %d in all", run.Line, lossy.Down.Retries, lossy.Up.Retries, lossy.Retries)
 		}
-		if arrived != run.ArrivedPackets || delivered != run.Delivered || bytes != run.Bytes || math.Abs(airtime-1) > 1e-9 {
-			t.Errorf("%s: stations have %d arrived, %d delivered, %d bytes, %.9f of the airtime; in all %d, %d, %d", run.Line, arrived, delivered, bytes, airtime, run.ArrivedPackets, run.Delivered, run.Bytes)
+		if arrived != run.ArrivedPackets || delivered != run.Delivered || bytes != run.DeliveredBytes || math.Abs(airtime-1) > 1e-9 {
+			t.Errorf("%s: stations have %d arrived, %d delivered, %d bytes, %.9f of the airtime; in all %d, %d, %d", run.Line, arrived, delivered, bytes, airtime, run.ArrivedPackets, run.Delivered, run.DeliveredBytes)
 		}
 		if w.Stations[0].Up.Delivered == 0 || w.Stations[2].Up.PPDUs == 0 || w.Stations[3].Down.Delivered == 0 || w.Beacons == 0 {
 			t.Errorf("%s: nothing went up, or to all: %+v", run.Line, w)

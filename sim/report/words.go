@@ -87,7 +87,7 @@ func (r *Report) Summary() [][]string {
 	rows := [][]string{{"qdisc", "arrived", "delivered", "dropped", "marked", "throughput", "sojourn p50", "p95", "p99", "max", "Jain"}}
 	for i, run := range r.Runs {
 		q := run.Sojourn
-		rows = append(rows, []string{r.Label(i), fmt.Sprint(run.ArrivedPackets), fmt.Sprint(run.Delivered), fmt.Sprint(run.Drops),
+		rows = append(rows, []string{r.Label(i), fmt.Sprint(run.ArrivedPackets), fmt.Sprint(run.Delivered), fmt.Sprint(run.Dropped),
 			fmt.Sprint(run.Marks), rate(run.Throughput), us(q.P50, 3), us(q.P95, 3), us(q.P99, 3), us(q.Max, 3), index(run.Jain)})
 	}
 	return rows
@@ -120,11 +120,7 @@ func Rate(bps float64) string { return rate(bps) }
 
 func (run *Run) counters(b *strings.Builder) {
 	fmt.Fprintf(b, "qdisc %s\n", run.Line)
-	over := run.Stats[overlimits]
-	if over == nil {
-		over = 0
-	}
-	fmt.Fprintf(b, " Sent %d bytes %d pkt (dropped %d, overlimits %d requeues 0)\n", run.Bytes, run.Packets, run.Drops, over)
+	fmt.Fprintf(b, " Sent %d bytes %d pkt (dropped %d, overlimits %d requeues %d)\n", run.Bytes, run.Packets, run.Drops, run.Overlimits, run.Requeues)
 	fmt.Fprintf(b, " backlog %db %dp, at most %dp\n", run.Backlog, run.Qlen, run.MaxQlen)
 	if run.StatsLine != "" {
 		fmt.Fprintf(b, "  %s\n", run.StatsLine)

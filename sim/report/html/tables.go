@@ -82,7 +82,7 @@ func (p *Page) tiles() (ts []tile) {
 		ts = append(ts, tile{
 			Label: p.Report.Label(i), Line: r.Line, Colour: colours[i] % pageColours,
 			P50: report.Span(r.Sojourn.P50), P99: report.Span(r.Sojourn.P99), Throughput: report.Rate(r.Throughput),
-			Drops: fmt.Sprint(r.Drops), Marks: fmt.Sprint(r.Marks),
+			Drops: fmt.Sprint(r.Dropped), Marks: fmt.Sprint(r.Marks),
 		})
 	}
 	return ts
