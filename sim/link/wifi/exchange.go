@@ -35,12 +35,15 @@ func (m *Medium) rts(a *aggregate) bool {
 
 // protection is how long what precedes a takes: RTS and CTS, or a CTS to itself,
 // SIFS after each included; 0 without.
-func (m *Medium) protection(a *aggregate) time.Duration {
-	if m.rts(a) {
-		r := a.mode.Response()
+func (m *Medium) protection(a *aggregate) time.Duration { return m.before(&a.mode, m.rts(a)) }
+
+// before is that for a PPDU in a mode, with RTS or without.
+func (m *Medium) before(mode *Mode, rts bool) time.Duration {
+	if rts {
+		r := mode.Response()
 		return m.air(&r, rtsBytes) + m.t.sifs + m.air(&r, ctsBytes) + m.t.sifs
 	}
-	if p := &m.conf.Protect; (p.PHY != DSSS || p.Kbps > 0) && a.mode.PHY > p.PHY {
+	if p := &m.conf.Protect; (p.PHY != DSSS || p.Kbps > 0) && mode.PHY > p.PHY {
 		return m.air(p, ctsBytes) + m.t.sifs
 	}
 	return 0

@@ -174,7 +174,7 @@ func (m *Medium) resend(a *aggregate, lim *limits) {
 func (m *Medium) bounds(f *function, a *aggregate) limits {
 	l := a.q.limits
 	if f.TXOP > 0 && l.mpdus > 1 {
-		l.time = min(l.time, f.TXOP-m.answer(a)-m.t.extension)
+		l.time = min(l.time, f.TXOP-m.before(&a.mode, m.conf.RTS > 0)-m.answer(a)-m.t.extension)
 	}
 	return l.in(&a.mode)
 }

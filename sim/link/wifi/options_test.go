@@ -53,23 +53,40 @@ func TestTXOP(t *testing.T) {
 	}
 }
 
-// TestTXOPAggregates checks that an aggregate leaves room for its answer in a
-// transmission opportunity.
+// TestTXOPAggregates checks that an aggregate leaves room in a transmission
+// opportunity for its answer, and for what precedes it: 88 us of RTS and CTS, or 60
+// of CTS alone, where 7 MPDUs of 1538 bytes take 1416.
 func TestTXOPAggregates(t *testing.T) {
-	conf := cell(ht(20, 7, 800))
-	conf.EDCA[pkt.ACBE].TXOP = 1504 * us
-	airs, _, _ := watch(conf, 1500, time.Second)
-	n := 0
-	for i, a := range airs {
-		if a.Kind == Down {
+	for _, c := range []struct {
+		txop    time.Duration
+		rts     int
+		protect Mode
+		mpdus   int
+	}{
+		{1415 * us, 0, Mode{}, 6}, {1416 * us, 0, Mode{}, 7}, {1503 * us, 1, Mode{}, 6}, {1504 * us, 1, Mode{}, 7},
+		{1475 * us, 0, ofdm(6), 6}, {1476 * us, 0, ofdm(6), 7},
+	} {
+		conf := cell(ht(20, 7, 800))
+		conf.EDCA[pkt.ACBE].TXOP, conf.RTS, conf.Protect = c.txop, c.rts, c.protect
+		airs, _, _ := watch(conf, 1500, time.Second)
+		n := 0
+		for i, a := range airs {
+			if a.Kind != Down {
+				continue
+			}
+			start := a.Start
+			if airs[i-1].Kind == Protection {
+				start = airs[i-1].Start
+			}
 			n++
-			if used := airs[i+1].End.Sub(a.Start); used > 1504*us || a.MPDUs != 7 {
-				t.Fatalf("an exchange of %d MPDUs takes %v, want 7 within 1504 us", a.MPDUs, used)
+			if used := airs[i+1].End.Sub(start); used > c.txop || a.MPDUs != c.mpdus {
+				t.Fatalf("RTS above %d bytes, CTS %s: an exchange of %d MPDUs takes %v, want %d within %v",
+					c.rts, c.protect.String(), a.MPDUs, used, c.mpdus, c.txop)
 			}
 		}
-	}
-	if n < 500 {
-		t.Errorf("%d aggregates in a second", n)
+		if n < 500 {
+			t.Errorf("%d aggregates in a second", n)
+		}
 	}
 }
 
