@@ -14,7 +14,7 @@ func (m *Medium) answer(a *aggregate) time.Duration {
 	if m.plain(a) {
 		return m.t.sifs + m.air(&r, ackBytes)
 	}
-	return m.t.sifs + m.air(&r, blockAckLen)
+	return m.t.sifs + m.air(&r, a.q.limits.blockAck())
 }
 
 // timeout is how long an answer is waited for.

@@ -16,7 +16,7 @@ const (
 	ackBytes    = 14
 	ctsBytes    = 14
 	rtsBytes    = 20
-	blockAckLen = 32 // compressed
+	blockAckLen = 24 // compressed, without its bitmap
 )
 
 // unit is MPDUs on their way that are alike: a packet's one, or as many of a
@@ -97,6 +97,10 @@ type limits struct {
 	time   time.Duration // the PPDU
 	amsdu  int           // an A-MSDU's bytes; 0 is none
 }
+
+// blockAck is the length of a block acknowledgement: its bitmap has a bit for each
+// MPDU of the window.
+func (l *limits) blockAck() int { return blockAckLen + l.window/8 }
 
 // limitsOf are those of the PHY (802.11-2020 table 9-25 and §10.12; 802.11ax),
 // and of c, where that has less.

@@ -5,6 +5,9 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/uqtool/uq/sim/link"
+	"github.com/uqtool/uq/sim/pkt"
 )
 
 func ofdm(mbit int) Mode         { return Mode{PHY: OFDM, Width: 20, Kbps: mbit * 1000} }
@@ -74,6 +77,21 @@ func TestControlFrames(t *testing.T) {
 	} {
 		if r := c.mode.Response(); r.PHY != OFDM || r.Kbps != c.want {
 			t.Errorf("%s is answered at %d kbit/s, want %d", c.mode.String(), r.Kbps, c.want)
+		}
+	}
+}
+
+// TestBlockAcknowledgement checks how long after an aggregate the medium is idle
+// again: SIFS and a block acknowledgement of 32 bytes, or of 56 where the window is
+// of 256 MPDUs, whose bitmap is four times as long (802.11ax §9.3.1.8).
+func TestBlockAcknowledgement(t *testing.T) {
+	for _, c := range []struct {
+		mode Mode
+		want time.Duration
+	}{{ht(20, 15, 400), 48 * us}, {vht(80, 9, 1, 400), 48 * us}, {he(80, 11, 1, 800), 56 * us}, {he(20, 0, 1, 800), 116 * us}, {ht(20, 0, 400), 84 * us}} {
+		m := New(cell(c.mode), link.Env{})
+		if got := m.answer(&aggregate{q: &m.txqs[0][pkt.ACBE], mode: c.mode, mpdus: 2}); got != c.want {
+			t.Errorf("%s: %v, want %v", c.mode.String(), got, c.want)
 		}
 	}
 }

@@ -187,8 +187,9 @@ func lossAt(margin int) uint32 {
 func (m *Medium) perfect(mode *Mode) time.Duration {
 	const mpdu = macHeader + llc + 1500 + fcs
 	r := mode.Response()
-	if limitsOf(mode.PHY, &m.conf).mpdus == 1 {
+	l := limitsOf(mode.PHY, &m.conf)
+	if l.mpdus == 1 {
 		return m.air(mode, mpdu) + m.t.sifs + m.air(&r, ackBytes) + 100*us
 	}
-	return (m.air(mode, typical*subframe(mpdu)) + m.t.sifs + m.air(&r, blockAckLen) + 100*us) / typical
+	return (m.air(mode, typical*subframe(mpdu)) + m.t.sifs + m.air(&r, l.blockAck()) + 100*us) / typical
 }
