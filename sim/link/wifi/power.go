@@ -18,6 +18,9 @@ const (
 	maxGroupSaved = 128
 )
 
+// beaconBytes is a usual beacon's length.
+const beaconBytes = 250
+
 // Power save is simplified. A station that sleeps hears of what waits for it in
 // the beacons it listens to, is awake from then on and stays so for a time after
 // its last frame; what it sends itself wakes it as well. The frames by which it
@@ -53,7 +56,7 @@ func (m *Medium) makeBeacons() {
 		m.conf.DTIM = 1
 	}
 	if m.conf.BeaconBytes == 0 {
-		m.conf.BeaconBytes = 250
+		m.conf.BeaconBytes = beaconBytes
 	}
 	m.beacon.next = pkt.Never
 	if m.conf.BeaconInterval == 0 {

@@ -1,6 +1,7 @@
 package wifi
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -143,11 +144,23 @@ func (c *scenario) complete() error {
 	case c.conf.LongSlot:
 		return fmt.Errorf("longslot is not at 5ghz: leave it out")
 	}
-	if b := c.conf.BeaconInterval; b > 0 && b < tu {
-		return fmt.Errorf("beacon %s: want at least 1.024ms", link.SpanText(b))
+	if s.phy == DSSS {
+		c.conf.LongSlot = true
 	}
-	if c.conf.DTIM > 0 && c.conf.BeaconInterval == 0 {
+	return c.beacons()
+}
+
+// beacons checks what the words say of them.
+func (c *scenario) beacons() error {
+	b, bytes := c.conf.BeaconInterval, cmp.Or(c.conf.BeaconBytes, beaconBytes)
+	switch air := c.conf.Basic.Duration(bytes); {
+	case b == 0 && c.conf.DTIM > 0:
 		return fmt.Errorf("dtim %d, and there are no beacons: add \"beacon 102.4ms\"", c.conf.DTIM)
+	case b > 0 && b < tu:
+		return fmt.Errorf("beacon %s: want at least 1.024ms", link.SpanText(b))
+	case b > 0 && b <= air:
+		return fmt.Errorf("beacon %s: one of %d bytes takes %s at %s: write a longer time, usually 102.4ms",
+			link.SpanText(b), bytes, link.SpanText(air), rateText(c.conf.Basic.Kbps))
 	}
 	return nil
 }

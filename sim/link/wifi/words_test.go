@@ -71,6 +71,24 @@ func TestWordsMean(t *testing.T) {
 	}
 }
 
+// TestStandards checks what a cell's standard and band mean for its timing.
+func TestStandards(t *testing.T) {
+	for line, want := range map[string]timing{
+		"a sta any 54mbit":               {slot: 9 * us, sifs: 16 * us},
+		"b sta any 11mbit":               {slot: 20 * us, sifs: 10 * us, extension: 6 * us},
+		"b nolongslot sta any 11mbit":    {slot: 20 * us, sifs: 10 * us, extension: 6 * us},
+		"g sta any 54mbit":               {slot: 9 * us, sifs: 10 * us, extension: 6 * us},
+		"g longslot sta any 54mbit":      {slot: 20 * us, sifs: 10 * us, extension: 6 * us},
+		"ht20 2.4ghz sta any mcs7":       {slot: 9 * us, sifs: 10 * us, extension: 6 * us},
+		"he80 sta any mcs7 sta ::1 mcs0": {slot: 9 * us, sifs: 16 * us},
+	} {
+		got := made(t, "wifi "+line).(*Cell).t
+		if got.slot != want.slot || got.sifs != want.sifs || got.extension != want.extension {
+			t.Errorf("%s: slot %v, SIFS %v, extension %v; want %v, %v, %v", line, got.slot, got.sifs, got.extension, want.slot, want.sifs, want.extension)
+		}
+	}
+}
+
 // wordErrors has what is said of lines that are refused.
 var wordErrors = map[string]string{
 	"wifi":                                                            `no stations: add for example "sta 10.0.0.2 mcs7"`,
@@ -116,6 +134,7 @@ var wordErrors = map[string]string{
 	"wifi longslot sta any mcs7":                                      "longslot is not at 5ghz",
 	"wifi dtim 3 sta any mcs7":                                        `dtim 3, and there are no beacons: add "beacon 102.4ms"`,
 	"wifi beacon 1ms sta any mcs7":                                    "beacon 1ms: want at least 1.024ms",
+	"wifi b beacon 2.5ms beacon_bytes 300 sta any 11mbit":             "beacon 2.5ms: one of 300 bytes takes 2.592ms at 1mbit: write a longer time",
 	"wifi sta any mcs7 sleep 1":                                       `sta any sleeps, and there are no beacons`,
 	"wifi sta any mcs7 sends":                                         "want a category first",
 	"wifi sta any mcs7 sends be":                                      "want the SIZE of a packet",
