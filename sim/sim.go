@@ -139,7 +139,9 @@ func RunAll(src Source, lanes []Lane) (arrivals uint64, err error) {
 		if p == nil {
 			in.giveBack(first.Pool)
 			for _, l := range lanes {
-				l.Port.Drain()
+				if derr := drain(src, l.Port); err == nil {
+					err = derr
+				}
 			}
 			return arrivals, err
 		}
@@ -152,6 +154,29 @@ func RunAll(src Source, lanes []Lane) (arrivals uint64, err error) {
 		first.enqueue(last, p)
 		arrivals++
 	}
+}
+
+// Minder is a Source that is asked now and then, while the last packets leave,
+// whether that is worth while: an error ends the run.
+type Minder interface {
+	Source
+	Mind() error
+}
+
+// drainSteps is how often it is asked.
+const drainSteps = 4096
+
+func drain(src Source, port *egress.Port) error {
+	minder, _ := src.(Minder)
+	for port.DrainSome(drainSteps) {
+		if minder == nil {
+			continue
+		}
+		if err := minder.Mind(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func runsBack(p *pkt.Packet, last pkt.Time, arrivals uint64) error {

@@ -292,6 +292,34 @@ func TestRunAll(t *testing.T) {
 	}
 }
 
+// minded is a list that is asked whether to go on, and does not.
+type minded struct {
+	list
+	asked int
+}
+
+var enough = errors.New("enough")
+
+func (m *minded) Mind() error {
+	m.asked++
+	return enough
+}
+
+// TestMinder: a source that is no longer minded ends the run while packets still
+// leave, not before they began to.
+func TestMinder(t *testing.T) {
+	few, many := &minded{}, &minded{}
+	few.at, many.at = make([]pkt.Time, 100), make([]pkt.Time, 50_000)
+	r := newRig(t, "pfifo limit 100000", "rate 1mbit", nil)
+	if n, err := sim.Run(few, r.port, r.pool); n != 100 || err != nil || few.asked != 0 || r.c.Total.DeliveredPackets != 100 {
+		t.Errorf("%d arrivals, %v, asked %d times, %d delivered", n, err, few.asked, r.c.Total.DeliveredPackets)
+	}
+	r = newRig(t, "pfifo limit 100000", "rate 1mbit", nil)
+	if n, err := sim.Run(many, r.port, r.pool); n != 50_000 || err != enough || many.asked != 1 || r.c.Total.DeliveredPackets == 0 {
+		t.Errorf("%d arrivals, %v, asked %d times, %d delivered", n, err, many.asked, r.c.Total.DeliveredPackets)
+	}
+}
+
 // TestLaneSplits checks that a port that is handed segments decides as if the
 // trace had held them, whatever its neighbours are handed.
 func TestLaneSplits(t *testing.T) {

@@ -222,6 +222,9 @@ func (s *interruptible) Next(p *pkt.Packet) (bool, error) {
 	return s.src.Next(p)
 }
 
+// Mind implements sim.Minder.
+func (s *interruptible) Mind() error { return s.ctx.Err() }
+
 // interruptibleFiller is an interruptible that gives several packets at once.
 type interruptibleFiller struct {
 	interruptible

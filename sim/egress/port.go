@@ -95,8 +95,15 @@ type Port struct {
 	act    pkt.Time // end of the opportunity while busy, else the scheduler's own next time
 	since  pkt.Time // start of the current opportunity
 	takes  int      // packets taken from the scheduler in it
+	left   uint64   // packets that left the port, delivered or dropped
 	flight flight
-	watch  func(from, until pkt.Time, busy bool)
+	// drained is how long nothing has left in a Drain.
+	drained struct {
+		left  uint64
+		since pkt.Time
+		steps int
+	}
+	watch func(from, until pkt.Time, busy bool)
 }
 
 // New makes a port. makeSched is given the DropFunc its scheduler must use. The
@@ -196,12 +203,35 @@ func (p *Port) Advance(now pkt.Time) {
 }
 
 // Drain lets everything happen that is still due. What a scheduler keeps then
-// waits for an arrival that never comes; it stays in its Backlog.
+// waits for an arrival that never comes, or starves: nothing leaves for long,
+// however much the link does. It stays in the scheduler's Backlog.
 func (p *Port) Drain() {
-	for p.next != pkt.Never {
+	for p.DrainSome(1 << 20) {
+	}
+}
+
+// Starving is a Drain in which nothing has left for so many steps and as long.
+const (
+	starvingSteps = 100_000
+	starvingTime  = pkt.Time(60_000_000_000)
+)
+
+// DrainSome is Drain for up to so many steps; more says that it is not over.
+func (p *Port) DrainSome(steps int) (more bool) {
+	for ; steps > 0; steps-- {
+		if p.next == pkt.Never {
+			return false
+		}
+		if p.left != p.drained.left || p.drained.steps == 0 {
+			p.drained.left, p.drained.since, p.drained.steps = p.left, p.next, 0
+		}
+		if p.drained.steps++; p.drained.steps > starvingSteps && p.next-p.drained.since > starvingTime {
+			return false
+		}
 		p.now = p.next
 		p.step(p.next)
 	}
+	return true
 }
 
 // step does what is due at t: one delivery, or else an opportunity.
@@ -257,12 +287,14 @@ func (p *Port) leave(e inFlight) {
 			p.sink.Event(Event{Time: e.at, Kind: Corrupt, Packet: e.p})
 		}
 	}
+	p.left++
 	p.sink.Event(ev)
 	p.pool.Put(e.p)
 }
 
 // drop is the scheduler's DropFunc.
 func (p *Port) drop(now pkt.Time, q *pkt.Packet, why pkt.Reason) {
+	p.left++
 	p.sink.Event(Event{Time: now, Kind: Drop, Packet: q, Reason: why})
 	p.pool.Put(q)
 }
