@@ -113,7 +113,7 @@ func runSim(ctx context.Context, s *streams, o simOptions) error {
 	if err := o.drawn.check(o.json || o.events, files); err != nil {
 		return err
 	}
-	if err := o.air.check(files); err != nil {
+	if err := o.air.check(files, o.drawn.html != "" || o.drawn.svg != ""); err != nil {
 		return err
 	}
 	if err := cmp.Or(files.trace(s, "the trace", o.trace), files.output(s.out)); err != nil {
