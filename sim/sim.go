@@ -123,7 +123,8 @@ func Run(src Source, port *egress.Port, pool *pkt.Pool) (arrivals uint64, err er
 // last packet has left each. The lanes share nothing but Flows.
 //
 // The time of an arrival is its Packet.Arrival, which must not run back nor be
-// negative. An error of src ends the arrivals; what arrived is still served.
+// negative. An error of src ends the arrivals; what arrived is still served. A
+// scheduler that loses packets is an error, if nothing else is.
 func RunAll(src Source, lanes []Lane) (arrivals uint64, err error) {
 	first, rest := &lanes[0], lanes[1:]
 	last := first.Port.Now()
@@ -139,7 +140,7 @@ func RunAll(src Source, lanes []Lane) (arrivals uint64, err error) {
 		if p == nil {
 			in.giveBack(first.Pool)
 			for _, l := range lanes {
-				if derr := drain(src, l.Port); err == nil {
+				if derr := drain(src, &l); err == nil {
 					err = derr
 				}
 			}
@@ -166,15 +167,22 @@ type Minder interface {
 // drainSteps is how often it is asked.
 const drainSteps = 4096
 
-func drain(src Source, port *egress.Port) error {
+// drain lets the last packets leave, and sees that none went missing.
+func drain(src Source, l *Lane) error {
 	minder, _ := src.(Minder)
-	for port.DrainSome(drainSteps) {
+	for l.Port.DrainSome(drainSteps) {
 		if minder == nil {
 			continue
 		}
 		if err := minder.Mind(); err != nil {
 			return err
 		}
+	}
+	if l.Port.Next() != pkt.Never {
+		return nil // those in the link's hands cannot be counted
+	}
+	if kept, _ := l.Port.Scheduler().Backlog(); kept != l.Pool.Out() {
+		return fmt.Errorf("the scheduler lost count: %d packets neither left nor were dropped, and its backlog is %d: see schedtest.Conformance", l.Pool.Out(), kept)
 	}
 	return nil
 }

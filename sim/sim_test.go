@@ -320,6 +320,45 @@ func TestMinder(t *testing.T) {
 	}
 }
 
+// forgetful is a FIFO that loses every fifth packet, or counts those it let go.
+type forgetful struct {
+	sched.Scheduler
+	loses bool
+	n     int
+}
+
+func (f *forgetful) Enqueue(now pkt.Time, p *pkt.Packet) {
+	if f.n++; !f.loses || f.n%5 != 0 {
+		f.Scheduler.Enqueue(now, p)
+	}
+}
+
+func (f *forgetful) Backlog() (packets, bytes int) {
+	packets, bytes = f.Scheduler.Backlog()
+	if !f.loses {
+		packets++
+	}
+	return packets, bytes
+}
+
+// TestLosesCount: a scheduler that loses packets, or count of them, does not
+// pass for one that works.
+func TestLosesCount(t *testing.T) {
+	for _, loses := range []bool{true, false} {
+		pool := &pkt.Pool{}
+		port, err := egress.New(func(d sched.DropFunc) (sched.Scheduler, error) {
+			s, err := builtin.New("pfifo", sched.Env{Drop: d})
+			return &forgetful{Scheduler: s, loses: loses}, err
+		}, &link.Unlimited{}, report.NewCollector(), pool)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n, err := sim.Run(&list{at: make([]pkt.Time, 100)}, port, pool); n != 100 || err == nil || !strings.Contains(err.Error(), "lost count") {
+			t.Errorf("loses %v: %d arrivals, %v", loses, n, err)
+		}
+	}
+}
+
 // TestLaneSplits checks that a port that is handed segments decides as if the
 // trace had held them, whatever its neighbours are handed.
 func TestLaneSplits(t *testing.T) {
