@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -43,9 +44,9 @@ func (d *drawn) live(ctx context.Context, s *streams, trace, command string) err
 	}
 	c := &simulation{
 		trace: trace, qdiscs: []string{q.Qdisc}, link: q.Link, seed: q.Seed, gso: gsoWhole, flows: jsonFlows,
-		quiet: true, setting: "the header's ",
+		quiet: true, setting: "the header's ", air: &airing{window: airWindow},
 	}
-	if err := c.check(s.ports); err != nil {
+	if err := cmp.Or(c.check(s.ports), c.air.check(nil, true)); err != nil {
 		return err
 	}
 	c.watch = append(c.watch, d.watch)
