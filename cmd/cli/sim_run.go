@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"github.com/uqtool/uq/sim"
@@ -279,11 +280,19 @@ func (r *simulated) complete(salvage bool) error {
 }
 
 // splitNotes tells of the qdiscs that took super-packets apart on their own.
-func splitNotes(runs []*report.Run) (notes []string) {
+func splitNotes(runs []*report.Run) []string {
+	var kinds []string
 	for _, r := range runs {
-		if r.SplitGSO {
-			notes = append(notes, r.Kind+" took super-packets apart, as in Linux, and counts their segments: --gso whole keeps them whole, --gso split does it for all")
+		if r.SplitGSO && !slices.Contains(kinds, r.Kind) {
+			kinds = append(kinds, r.Kind)
 		}
 	}
-	return notes
+	if len(kinds) == 0 {
+		return nil
+	}
+	counts := " counts"
+	if len(kinds) > 1 {
+		counts = " count"
+	}
+	return []string{strings.Join(kinds, ", ") + " took super-packets apart, as in Linux, and" + counts + " their segments: --gso whole keeps them whole, --gso split does it for all"}
 }
