@@ -169,16 +169,7 @@ func (c *codec) decodeColumns(in *body, b *Block) error {
 		if err := in.skipUnknown(len(c.res)); err != nil {
 			return err
 		}
-		if b.HeadersOnly && !columns[i].describesPacket() {
-			if err := in.skip(&columns[i], len(c.res)); err != nil {
-				return fmt.Errorf("column %s: %w", columns[i].Name, err)
-			}
-			continue
-		}
-		if err := in.join(c, &columns[i]); err != nil {
-			return fmt.Errorf("column %s: %w", columns[i].Name, err)
-		}
-		if err := columns[i].decode(c, b); err != nil {
+		if err := c.decodeColumn(in, &columns[i], b); err != nil {
 			return fmt.Errorf("column %s: %w", columns[i].Name, err)
 		}
 	}
@@ -192,6 +183,32 @@ func (c *codec) decodeColumns(in *body, b *Block) error {
 		return fmt.Errorf("packets block has %d bytes too many, or columns out of order", len(in.dir)+len(in.planes))
 	}
 	return nil
+}
+
+func (c *codec) decodeColumn(in *body, col *Column, b *Block) error {
+	if b.HeadersOnly && !col.describesPacket() {
+		return in.skip(col, len(c.res))
+	}
+	s, err := in.take(col, len(c.res))
+	if err != nil {
+		return err
+	}
+	if col.together != alone {
+		c.together[col.together] = s
+		if col.together == numTogether-1 {
+			c.decodeTogether(b)
+		}
+		return nil
+	}
+	if col.bytes != nil && s.mask == 1 && s.rest == 0 {
+		return col.bytes(s.planes, b)
+	}
+	if c.zero = s.mask == 0 && s.rest == 0; c.zero {
+		clear(c.res)
+	} else {
+		joinPlanes(c.res, s.planes, s.mask, s.rest)
+	}
+	return col.decode(c, b)
 }
 
 // skipUnknown passes over the columns that this version does not know.
@@ -222,27 +239,23 @@ func (in *body) skip(col *Column, n int) error {
 	return nil
 }
 
-// join fills c.res with the stored values of column col, which are 0 when the
-// block does not have it.
-func (in *body) join(c *codec, col *Column) error {
-	c.zero = len(in.dir) == 0 || in.dir[0] != col.ID
-	if c.zero {
-		clear(c.res)
-		return nil
+// take takes column col, whose values are 0 when the block does not have it.
+func (in *body) take(col *Column, n int) (s stored, err error) {
+	if len(in.dir) == 0 || in.dir[0] != col.ID {
+		return s, nil
 	}
 	width, mask := int(in.dir[1]), in.dir[2]
 	rest := binary.LittleEndian.Uint64(in.dir[3:])
 	if width != col.Width || mask>>width != 0 || width < maxWidth && rest>>(8*width) != 0 {
-		return errors.New("has a wrong width")
+		return s, errors.New("has a wrong width")
 	}
-	n := len(c.res)
-	if bits.OnesCount8(mask)*n > len(in.planes) {
-		return errors.New("is cut")
+	size := bits.OnesCount8(mask) * n
+	if size > len(in.planes) {
+		return s, errors.New("is cut")
 	}
-	joinPlanes(c.res, in.planes, mask, rest)
-	in.planes = in.planes[bits.OnesCount8(mask)*n:]
-	in.dir = in.dir[dirEntry:]
-	return nil
+	s = stored{mask, rest, in.planes[:size]}
+	in.dir, in.planes = in.dir[dirEntry:], in.planes[size:]
+	return s, nil
 }
 
 // joinPlanes sets res to rest and the planes that mask names.

@@ -15,6 +15,16 @@ import (
 type predictor struct {
 	encode func(c *codec, b *Block)
 	decode func(c *codec, b *Block) error
+	// bytes, if not nil, decodes from the only plane, that of the least byte.
+	bytes func(plane []byte, b *Block) error
+	// together is set instead of decode for columns that are decoded together.
+	together together
+}
+
+// with makes p one of the columns that are decoded together.
+func (p predictor) with(t together) predictor {
+	p.decode, p.together = nil, t
+	return p
 }
 
 // codec is the working memory that predictors share, for one block at a time.
@@ -29,6 +39,10 @@ type codec struct {
 	// perFlow is scratch with one element a flow.
 	perFlow []uint32
 	masks   []uint32
+	// together are the columns that are decoded together, as they are met, and
+	// flows what is known of each flow then.
+	together [numTogether]stored
+	flows    []flowState
 	// noDue says that the column due is absent.
 	noDue bool
 	// base is the block's base time.
@@ -160,6 +174,14 @@ func flowColumn() predictor {
 		values(c, b)
 		return checkIndex(b.Flow, len(b.Flows))
 	}
+	p.bytes = func(plane []byte, b *Block) error {
+		flow, top := b.Flow[:len(plane)], uint8(0)
+		for i, v := range plane {
+			flow[i] = uint16(v)
+			top = max(top, v)
+		}
+		return checkIndex([]uint16{uint16(top)}, len(b.Flows))
+	}
 	return p
 }
 
@@ -205,6 +227,13 @@ func segsColumn() predictor {
 			}
 			return nil
 		},
+		bytes: func(plane []byte, b *Block) error {
+			segs := b.Segs[:len(plane)]
+			for i, v := range plane {
+				segs[i] = uint16(v) + 1
+			}
+			return nil
+		},
 	}
 }
 
@@ -231,6 +260,7 @@ func perSegment(length uint32, hdr, segs uint16) uint32 {
 //go:noinline
 func lenColumn() predictor {
 	return predictor{
+		together: lenTogether,
 		encode: func(c *codec, b *Block) {
 			full := c.state(b)
 			for i, f := range b.Flow {
@@ -238,18 +268,6 @@ func lenColumn() predictor {
 				c.res[i] = uint64(zig(b.Len[i] - uint32(hdr) - uint32(segs)*full[f]))
 				full[f] = max(full[f], perSegment(b.Len[i], hdr, segs))
 			}
-		},
-		decode: func(c *codec, b *Block) error {
-			flows := b.Flow
-			n, full := len(flows), c.state(b)
-			res, lens, hdrs, segs := c.res[:n], b.Len[:n], b.HdrLen[:n], b.Segs[:n]
-			for i, f := range flows {
-				m := full[f]
-				l := uint32(zag(res[i])) + uint32(hdrs[i]) + uint32(segs[i])*m
-				lens[i] = l
-				full[f] = max(m, perSegment(l, hdrs[i], segs[i]))
-			}
-			return nil
 		},
 	}
 }
@@ -285,24 +303,13 @@ func infoColumn() predictor {
 //go:noinline
 func seqColumn() predictor {
 	return predictor{
+		together: seqTogether,
 		encode: func(c *codec, b *Block) {
 			next, tcp := c.state(b), c.tcpMasks(b)
 			for i, f := range b.Flow {
 				c.res[i] = uint64(zig(b.Seq[i] - next[f]))
 				next[f] = b.Seq[i] + payload(b.Len[i], b.HdrLen[i])&tcp[f]
 			}
-		},
-		decode: func(c *codec, b *Block) error {
-			flows := b.Flow
-			n, next := len(flows), c.state(b)
-			tcp := c.tcpMasks(b)[:len(next)]
-			res, seqs, lens, hdrs := c.res[:n], b.Seq[:n], b.Len[:n], b.HdrLen[:n]
-			for i, f := range flows {
-				seq := next[f] + uint32(zag(res[i]))
-				seqs[i] = seq
-				next[f] = seq + payload(lens[i], hdrs[i])&tcp[f]
-			}
-			return nil
 		},
 	}
 }
