@@ -1,6 +1,9 @@
 package sched
 
-import "github.com/uqtool/uq/sim/pkt"
+import (
+	"github.com/uqtool/uq/sim/pkt"
+	"github.com/uqtool/uq/sim/tc"
+)
 
 // Peeker is implemented by schedulers that can show the packet Dequeue would
 // return without giving it up, as a queue in order can.
@@ -21,6 +24,9 @@ type Head struct {
 	peeker Peeker
 	waiter Waiter
 	held   *pkt.Packet
+
+	in, out      uint64 // packets
+	bytes, wires uint64 // of those out; a super-packet is its segments on the wire
 }
 
 // NewHead wraps s.
@@ -42,13 +48,36 @@ func (h *Head) Peek(now pkt.Time) *pkt.Packet {
 	return h.held
 }
 
+// Enqueue gives the scheduler p.
+func (h *Head) Enqueue(now pkt.Time, p *pkt.Packet) {
+	h.in++
+	h.Scheduler.Enqueue(now, p)
+}
+
 // Dequeue returns the packet held, or the scheduler's next.
 func (h *Head) Dequeue(now pkt.Time) *pkt.Packet {
-	if p := h.held; p != nil {
-		h.held = nil
-		return p
+	p := h.held
+	if p == nil {
+		p = h.Scheduler.Dequeue(now)
 	}
-	return h.Scheduler.Dequeue(now)
+	h.held = nil
+	if p != nil {
+		h.out++
+		h.bytes += uint64(p.Len)
+		h.wires += uint64(max(p.Segs, 1))
+	}
+	return p
+}
+
+// Sent is what tc counts of every qdisc, for [Inner.Stats]: what left, and what
+// came but neither left nor is queued.
+func (h *Head) Sent() []tc.Field {
+	queued, _ := h.Backlog()
+	return []tc.Field{
+		{Key: "bytes", Num: int64(h.bytes)},
+		{Key: "packets", Num: int64(h.wires)},
+		{Key: "drops", Num: int64(h.in-h.out) - int64(queued)},
+	}
 }
 
 // Backlog counts the packet held too.

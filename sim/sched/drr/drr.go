@@ -238,7 +238,7 @@ func (q *Qdisc) Inside() []sched.Inner {
 			}
 			in = append(in, sched.Inner{
 				ID: fmt.Sprintf("1:%x", i+1), Scheduler: c.child.Scheduler, Implied: i >= q.brackets,
-				Stats: []tc.Field{{Key: "deficit", Num: int64(deficit), Text: tc.FormatSize(uint64(deficit))}},
+				Stats: append(c.child.Sent(), tc.Field{Key: "deficit", Num: int64(deficit), Text: tc.FormatSize(uint64(deficit))}),
 			})
 		}
 	}

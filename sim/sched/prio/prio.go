@@ -177,7 +177,8 @@ func (q *Qdisc) Stats() []tc.Field { return nil }
 func (q *Qdisc) Inside() []sched.Inner {
 	in := make([]sched.Inner, q.bands)
 	for i := range in {
-		in[i] = sched.Inner{ID: fmt.Sprintf("1:%x", i+1), Scheduler: q.children[i].Scheduler, Implied: i >= q.brackets}
+		c := &q.children[i]
+		in[i] = sched.Inner{ID: fmt.Sprintf("1:%x", i+1), Scheduler: c.Scheduler, Stats: c.Sent(), Implied: i >= q.brackets}
 	}
 	return in
 }

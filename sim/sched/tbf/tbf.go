@@ -249,5 +249,5 @@ func (q *Qdisc) Stats() []tc.Field {
 
 // Inside implements sched.Classful.
 func (q *Qdisc) Inside() []sched.Inner {
-	return []sched.Inner{{ID: "1:1", Scheduler: q.child.Scheduler, Implied: !q.given}}
+	return []sched.Inner{{ID: "1:1", Scheduler: q.child.Scheduler, Stats: q.child.Sent(), Implied: !q.given}}
 }
