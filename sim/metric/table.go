@@ -118,7 +118,7 @@ func key(s string) string { return strings.ReplaceAll(s, "-", "_") }
 var statUnits = map[string]Unit{
 	"delay": Time, "delay_c": Time, "delay_l": Time, "ldelay": Time, "drop_next": Time, "blue_timer": Time,
 	"memory_used": Bytes, "max_memory_used": Bytes, "memory_limit": Bytes, "deficit": Bytes,
-	"threshold_rate": Rate, "capacity_estimate": Rate,
+	"bytes": Bytes, "threshold_rate": Rate, "capacity_estimate": Rate,
 }
 
 // StatUnit is the unit of a scheduler's own counter.
@@ -136,7 +136,11 @@ func StatUnit(name string) Unit {
 func stat(m map[string]any, name string) (v float64, ok bool) {
 	for k, x := range m {
 		if key(k) == name {
-			return toNumber(x)
+			v, ok = toNumber(x)
+			if StatUnit(name) == Rate {
+				v *= 8 // from bytes a second
+			}
+			return v, ok
 		}
 	}
 	return 0, false

@@ -69,10 +69,9 @@
 //   - Wash clears the codepoint of the packet here; a live queue's packet keeps
 //     it.
 //   - Memory counts pkt.Packet.TrueSize, an estimate of skb->truesize.
-//   - Options may be finer than a microsecond, rates are bit/s in JSON. With
-//     autorate-ingress the line printed keeps the bandwidth given;
-//     capacity_estimate follows. As the first packet arrives there has been
-//     silence for ever.
+//   - Options may be finer than a microsecond. With autorate-ingress the line
+//     printed keeps the bandwidth given; capacity_estimate follows. As the first
+//     packet arrives there has been silence for ever.
 //   - No cake_mq.
 //   - What package cobalt lists.
 package cake

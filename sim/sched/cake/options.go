@@ -55,7 +55,7 @@ type parser struct {
 // table is everything tc reads, in the order of its usage.
 func (p *parser) table() tc.Options {
 	t := tc.Options{
-		tc.Values("bandwidth", "RATE", "rate to send at; unlimited for as fast as the link takes it (unlimited)", p.readBandwidth, nil),
+		tc.Values("bandwidth", "RATE", "rate to send at; 0 or unlimited for as fast as the link takes it (unlimited)", p.readBandwidth, nil),
 		tc.Word("unlimited", "no shaper: packets wait for the link only", func() { p.bandwidth, p.autorate = 0, false }),
 		tc.Word("autorate-ingress", "set the rate from what arrives", func() { p.autorate = true }),
 		tc.Values("rtt", "TIME", "round-trip time to tune for; target is 1/20 of it (100ms)", p.readRTT, nil),
@@ -139,7 +139,7 @@ func (p *parser) readBandwidth(words []string) (int, error) {
 		if r, err = tc.ParseRate(w); err != nil {
 			return 0, err
 		}
-		if r < 8 {
+		if r > 0 && r < 8 {
 			return 0, fmt.Errorf("want at least 8bit, or unlimited")
 		}
 	}

@@ -18,6 +18,7 @@ func TestLine(t *testing.T) {
 		"bandwidth 20mbit":              "bandwidth 20Mbit diffserv3 triple-isolate " + rest + " rtt 100ms raw overhead 0",
 		"bandwidth 20mbit docsis":       "bandwidth 20Mbit diffserv3 triple-isolate " + rest + " rtt 100ms noatm overhead 18 mpu 64",
 		"bandwidth 2.5mbit unlimited":   "bandwidth unlimited diffserv3 triple-isolate " + rest + " rtt 100ms raw overhead 0",
+		"bandwidth 0":                   "bandwidth unlimited diffserv3 triple-isolate " + rest + " rtt 100ms raw overhead 0",
 		"bandwidth unlimited":           "bandwidth unlimited diffserv3 triple-isolate " + rest + " rtt 100ms raw overhead 0",
 		"bandwidth 1001bit":             "bandwidth 1Kbit diffserv3 triple-isolate " + rest + " rtt 100ms raw overhead 0",
 		"autorate-ingress":              "bandwidth unlimited autorate-ingress diffserv3 triple-isolate " + rest + " rtt 100ms raw overhead 0",
@@ -76,7 +77,7 @@ func TestErrors(t *testing.T) {
 		"bandwith 20mbit":           `What is "bandwith"? Did you mean "bandwidth"?`,
 		"bandwidth":                 `illegal "bandwidth": want a RATE`,
 		"bandwidth 20mb":            `illegal "bandwidth": rate "20mb": unknown unit`,
-		"bandwidth 0":               `want at least 8bit, or unlimited`,
+		"bandwidth 7bit":            `want at least 8bit, or unlimited`,
 		"rtt 100":                   `tc would read it as 100us`,
 		"rtt 0ms":                   `illegal "rtt": want more than 0`,
 		"rtt 3h":                    `unknown unit "h"`,
@@ -106,7 +107,7 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// TestJSON has tc's keys and values, but for rates, which are in bit/s.
+// TestJSON has tc's keys and values; rates are in bytes per second.
 func TestJSON(t *testing.T) {
 	r := newRig(t, "bandwidth 20mbit wash raw atm ack-filter-aggressive fwmark 15 mpu 64")
 	got := map[string]any{}
@@ -123,7 +124,7 @@ func TestJSON(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `{"ack-filter":"aggressive","atm":"atm","bandwidth":20000000,"diffserv":"diffserv3","flowmode":"triple-isolate",` +
+	want := `{"ack-filter":"aggressive","atm":"atm","bandwidth":2500000,"diffserv":"diffserv3","flowmode":"triple-isolate",` +
 		`"fwmark":"0xf","ingress":false,"mpu":64,"nat":false,"overhead":0,"raw":true,"rtt":100000,"split_gso":true,"wash":true}`
 	if string(b) != want {
 		t.Errorf("options %s, want %s", b, want)
@@ -187,7 +188,7 @@ func TestStats(t *testing.T) {
 	}
 	for key, want := range map[string]int64{
 		"min_network_size": 28, "max_network_size": 982, "min_adj_size": 64, "max_adj_size": 1000,
-		"sent_packets": 3, "sent_bytes": 28 + 982 + 482 + 42, "max_pkt_len": 996, "capacity_estimate": 8e6, "threshold_rate": 8e6,
+		"sent_packets": 3, "sent_bytes": 28 + 982 + 482 + 42, "max_pkt_len": 996, "capacity_estimate": 1e6, "threshold_rate": 1e6,
 		"memory_used": 64 + 1024 + 512 + 3*576, "memory_limit": 4 << 20, "way_misses": 1, "backlog_bytes": 0,
 		// The last left 64+1000 us after it came; the averages start at 0.
 		"overlimits": 2, "peak_delay_us": (64*3/4 + 1064) / 4, "avg_delay_us": 4, "base_delay_us": 4,

@@ -103,8 +103,9 @@ func us(key string, d time.Duration) tc.Field {
 	return tc.Field{Key: key, Num: int64(d / time.Microsecond), Text: tc.FormatTime(d)}
 }
 
+// rateField is a rate: in bytes a second for machines, as in tc's JSON.
 func rateField(key string, bytesPerSec uint64) tc.Field {
-	return tc.Field{Key: key, Num: int64(8 * bytesPerSec), Text: tc.FormatRate(8 * bytesPerSec)}
+	return tc.Field{Key: key, Num: int64(bytesPerSec), Text: tc.FormatRate(8 * bytesPerSec)}
 }
 
 // DebugFlows prints each listed flow's deficit and backlog in the order they

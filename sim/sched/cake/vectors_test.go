@@ -121,7 +121,7 @@ func TestThresholds(t *testing.T) {
 		r := newRig(t, "bandwidth 80mbit "+c.mode)
 		var rates, quanta []string
 		for i, fields := range r.q.Tins() {
-			rates = append(rates, exactRate(fields[0].Num))
+			rates = append(rates, exactRate(8*fields[0].Num))
 			quanta = append(quanta, fmt.Sprint(r.q.tins[r.q.mode.shown[i]].quantum))
 		}
 		if got := strings.Join(rates, " "); got != c.rates {
