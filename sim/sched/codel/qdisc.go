@@ -32,14 +32,16 @@ func (c *Config) Params(mtu int) Params {
 }
 
 // TargetOption and the following are the control law's words for an option
-// table.
+// table. Their help says as the default what c has now.
 func (c *Config) TargetOption() tc.Option {
-	return held(tc.Time("target", &c.Target, maxTime, "acceptable standing queue delay (5ms)"), &c.Target)
+	help := "acceptable standing queue delay (" + tc.FormatTime(c.Target) + ")"
+	return held(tc.Time("target", &c.Target, maxTime, help), &c.Target)
 }
 
 // IntervalOption is "interval TIME".
 func (c *Config) IntervalOption() tc.Option {
-	return held(tc.Time("interval", &c.Interval, maxTime, "worst-case round-trip time (100ms)"), &c.Interval)
+	help := "worst-case round-trip time (" + tc.FormatTime(c.Interval) + ")"
+	return held(tc.Time("interval", &c.Interval, maxTime, help), &c.Interval)
 }
 
 // ECNOption is "[no]ecn".
