@@ -95,12 +95,18 @@ func (k Kinds) New(spec string, env Env) (Scheduler, error) {
 	kind, ok := k.Find(words[0])
 	if !ok {
 		hint := ""
-		if n := tc.Nearest(words[0], k.Names()); n != "" {
+		if words[0] == "netem" {
+			hint = "its words belong to the link, behind its rate: \"rate 20mbit delay 10ms\"; "
+		} else if n := tc.Nearest(words[0], k.Names()); n != "" {
 			hint = fmt.Sprintf("did you mean %q? ", n)
 		}
 		return nil, fmt.Errorf("unknown qdisc %q: %sknown are %s", words[0], hint, strings.Join(k.Names(), ", "))
 	}
 	switch {
+	case k.count(kind.Name) > 1:
+		return nil, fmt.Errorf("two qdiscs are named %q: give the one of your own another name", kind.Name)
+	case kind.New == nil:
+		return nil, fmt.Errorf("qdisc %q cannot be made: its Kind has no New", kind.Name)
 	case len(children) > 0 && kind.Children == 0:
 		return nil, fmt.Errorf("%s has no room for a qdisc inside: leave out [%s]", kind.Name, children[0])
 	case len(children) > kind.Children:
@@ -122,6 +128,16 @@ func (k Kinds) Find(name string) (Kind, bool) {
 		}
 	}
 	return Kind{}, false
+}
+
+// count is how many kinds have the name.
+func (k Kinds) count(name string) (n int) {
+	for i := range k {
+		if k[i].Name == name {
+			n++
+		}
+	}
+	return n
 }
 
 // Names are the kinds' names.

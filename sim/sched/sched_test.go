@@ -58,6 +58,9 @@ func kinds() sched.Kinds {
 		{Name: "shy", New: func(_ []string, env sched.Env) (sched.Scheduler, error) {
 			return &shy{Named: "shy", env: env}, nil
 		}},
+		{Name: "twice", New: fifo.NewPackets},
+		{Name: "twice", New: fifo.NewBytes},
+		{Name: "bare"},
 	}
 }
 
@@ -68,7 +71,7 @@ func TestBrackets(t *testing.T) {
 		{spec: " box [ pfifo   limit 3 ] ", line: "box [pfifo limit 3p]"},
 		{spec: "box[pfifo][bfifo limit 3000]", line: "box [pfifo limit 1000p] [bfifo limit 3000b]"},
 		{spec: "box [box [shy] [box]] [pfifo]", line: "box [box [shy] [box]] [pfifo limit 1000p]"},
-		{spec: "", err: "empty qdisc: want one of pfifo, bfifo, box, shy"},
+		{spec: "", err: "empty qdisc: want one of pfifo, bfifo, box, shy, "},
 		{spec: "box []", err: "empty qdisc"},
 		{spec: "box [pfifo", err: "[ without ]"},
 		{spec: "box pfifo]", err: "] without ["},
@@ -77,6 +80,10 @@ func TestBrackets(t *testing.T) {
 		{spec: "shy [pfifo]", err: "no room for a qdisc inside: leave out [pfifo]"},
 		{spec: "box [shy] [shy] [shy]", err: "takes 2 qdiscs inside, these are 3"},
 		{spec: "box limit [shy]", err: `"limit"`},
+		{spec: "netem delay 1ms", err: `unknown qdisc "netem": its words belong to the link`},
+		{spec: "twice", err: `two qdiscs are named "twice"`},
+		{spec: "box [twice]", err: `two qdiscs are named "twice"`},
+		{spec: "bare", err: `"bare" cannot be made`},
 		{spec: strings.Repeat("box [", 4000), err: "want at most 16384"},
 	} {
 		s, err := kinds().New(c.spec, sched.Env{})
