@@ -289,8 +289,13 @@ func (o Options) find(w string) (opt *Option, no bool) {
 }
 
 func (o Options) unknown(kind, w string) error {
-	hint := ""
-	if n := Nearest(w, o.Names()); n != "" {
+	hint, names := "", o.Names()
+	for i := range o {
+		if o[i].no {
+			names = append(names, "no"+o[i].name)
+		}
+	}
+	if n := Nearest(w, names); n != "" {
 		hint = fmt.Sprintf(" Did you mean %q?", n)
 	}
 	return &Unknown{Word: w, text: fmt.Sprintf("%s: What is %q?%s %s", kind, w, hint, o.Usage(kind))}
@@ -366,14 +371,15 @@ func (f Field) String() string {
 }
 
 // Nearest returns the candidate at the smallest edit distance from w if that is
-// small enough to be a slip, else "".
+// small enough to be a slip, else "". Capitals are no distance.
 func Nearest(w string, candidates []string) string {
+	w = strings.ToLower(w)
 	best, dist := "", 3
 	if len(w) <= 3 {
 		dist = 2
 	}
 	for _, c := range candidates {
-		if d := editDistance(w, c); d < dist {
+		if d := editDistance(w, strings.ToLower(c)); d < dist {
 			best, dist = c, d
 		}
 	}

@@ -72,6 +72,20 @@ func TestPackets(t *testing.T) {
 	}
 }
 
+// TestSuggestions has slips and what is suggested for them.
+func TestSuggestions(t *testing.T) {
+	v, n := false, 0
+	o := Options{Flag("wash", &v, ""), Count("limit", &n, 0, 9, "", ""), Word("split-gso", "", func() {})}
+	for word, want := range map[string]string{
+		"no-wash": `Did you mean "nowash"?`, "LIMIT": `Did you mean "limit"?`, "wahs": `Did you mean "wash"?`, "nosplit-gso": `Did you mean "split-gso"?`, "bandwidth": "?",
+	} {
+		err := o.Parse("x", []string{word})
+		if err == nil || !strings.Contains(err.Error(), want) || want == "?" && strings.Contains(err.Error(), "mean") {
+			t.Errorf("%s: %v, want %s", word, err, want)
+		}
+	}
+}
+
 func TestHelp(t *testing.T) {
 	n := 1
 	err := Options{Count("limit", &n, 0, 9, "p", "packets queued")}.Parse("pfifo", []string{"limit", "2", "help"})
