@@ -184,6 +184,7 @@ func (l *RateFile) Holds(smallest int) uint64 { return held(l.peak(), smallest, 
 // load implements loader.
 func (l *RateFile) load(data []byte) error {
 	line := 0
+	data = bytes.TrimPrefix(data, []byte("\ufeff")) // a spreadsheet's mark of UTF-8
 	for len(data) > 0 {
 		var text []byte
 		text, data, _ = bytes.Cut(data, []byte{'\n'})
@@ -215,9 +216,18 @@ func (l *RateFile) sum() {
 	}
 }
 
+// cell is a value of a line without the quotes that a spreadsheet may put around it.
+func cell(s string) string {
+	s = strings.TrimSpace(s)
+	if len(s) > 1 && s[0] == '"' && s[len(s)-1] == '"' {
+		s = s[1 : len(s)-1]
+	}
+	return s
+}
+
 func (l *RateFile) line(text string) error {
 	at, rate, ok := strings.Cut(text, ",")
-	at, rate = strings.TrimSpace(at), strings.TrimSpace(rate)
+	at, rate = cell(at), cell(rate)
 	switch {
 	case text == "" || text[0] == '#' || len(l.steps) == 0 && at == "time" && rate == "rate":
 		return nil
@@ -227,7 +237,10 @@ func (l *RateFile) line(text string) error {
 		return fmt.Errorf("%.40q comes after \"loop\", which must be the last line", text)
 	}
 	d, err := tc.ParseTime(at)
-	if err != nil {
+	switch {
+	case err != nil && at != "" && strings.Trim(at, "0123456789.") == "":
+		return fmt.Errorf("time %q has no unit: write %ss if it is in seconds, or %sms", at, at, at)
+	case err != nil:
 		return err
 	}
 	t := pkt.Time(d)

@@ -175,7 +175,7 @@ func TestRateFileErrors(t *testing.T) {
 		"0s,0\n1s,0\n":                   "no rate above 0",
 		"1s,1mbit\n":                     "line 1: the first time is 1s: begin with 0s",
 		"0s,1mbit\n2s,2mbit\n2s,1mbit\n": "line 3: 2s is not after the line before",
-		"0s,1mbit\n\n1,2mbit":            `line 3: time "1" has no unit`,
+		"0s,1mbit\n\n1,2mbit":            `line 3: time "1" has no unit: write 1s if it is in seconds, or 1ms`,
 		"0s,1mbit\n1s":                   `line 2: "1s": want TIME,RATE`,
 		"0s,fast":                        `line 1: rate "fast": no number`,
 		"0s,1mbit\n1s,loop\n2s,1mbit":    `line 3: "2s,1mbit" comes after "loop"`,
@@ -186,6 +186,17 @@ func TestRateFileErrors(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "rate-file x.csv: ") {
 			t.Errorf("%q: %v, want %q", file, err, want)
 		}
+	}
+}
+
+// TestRateFileOfSpreadsheet reads a file as spreadsheets write them.
+func TestRateFileOfSpreadsheet(t *testing.T) {
+	l := &RateFile{}
+	if err := l.load([]byte("\ufeff\"time\",\"rate\"\r\n\"0s\",\"1mbit\"\r\n1.5s,2mbit\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	if want := []rateStep{{0, 1e6}, {1.5e9, 2e6}}; !slices.Equal(l.steps, want) {
+		t.Errorf("read %v, want %v", l.steps, want)
 	}
 }
 

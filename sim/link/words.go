@@ -132,10 +132,11 @@ func (c *chance) option(name, help string) tc.Option {
 
 // options are a stage's behind the wire, in the order in which tc prints netem's.
 func (s *stage) options() tc.Options {
+	delay := option("delay", "TIME [ JITTER [ CORR% ] ]", "added to each packet's way (0)", s.delay.readDelay,
+		func() bool { return s.delay.mean > 0 || s.delay.jitter > 0 }, s.delay.String)
 	return slices.Concat(tc.Options{
 		tc.Count("limit", &s.limit, 1, maxLimit, "", "most packets behind the wire at once (none; with a slot 1000)").HiddenIf(func() bool { return s.limit == 0 }),
-		option("delay", "TIME [ JITTER [ CORR% ] ]", "added to each packet's way (0)", s.delay.readDelay,
-			func() bool { return s.delay.mean > 0 || s.delay.jitter > 0 }, s.delay.String),
+		delay, delay.As("latency"),
 		option("distribution", "NAME", strings.Join(tableNames, ", ")+": JITTER is its standard deviation", s.readDistribution,
 			func() bool { return s.delay.name != "" }, func() string { return s.delay.name }),
 	}, s.lossOptions(), tc.Options{
@@ -158,7 +159,7 @@ func (s *stage) frontOptions() tc.Options {
 
 // misplaced words cannot stand after "front".
 var misplaced = []struct{ word, why string }{
-	{"delay", holdsBack}, {"distribution", holdsBack}, {"reorder", holdsBack}, {"gap", holdsBack}, {"limit", holdsBack},
+	{"delay", holdsBack}, {"latency", holdsBack}, {"distribution", holdsBack}, {"reorder", holdsBack}, {"gap", holdsBack}, {"limit", holdsBack},
 	{"rate", isWire}, {"rate-file", isWire}, {"schedule", isWire}, {"mahimahi", isWire}, {"unlimited", isWire},
 	{"overhead", isWire}, {"mpu", isWire}, {"atm", isWire}, {"ptm", isWire}, {"noatm", isWire}, {"front", "it is there once"},
 }
@@ -181,10 +182,12 @@ func checkFront(words []string) error {
 
 // lossOptions are loss with a line of help for each model.
 func (s *stage) lossOptions() tc.Options {
+	loss := option("loss", "[ random ] P% [ CORR% ]", "packets are lost; with CORR% far fewer than P%: for bursts take gemodel", s.loss.read, func() bool { return s.loss.model != noLoss }, s.loss.String)
 	return tc.Options{
-		option("loss", "[ random ] P% [ CORR% ]", "packets are lost; with CORR% far fewer than P%: for bursts take gemodel", s.loss.read, func() bool { return s.loss.model != noLoss }, s.loss.String),
+		loss,
 		helpOnly("loss state", "P13 [ P31 [ P32 [ P23 [ P14 ] ] ] ]", "in bursts: 1 gap, 3 burst, 2 passes in it, 4 lost in a gap"),
 		helpOnly("loss gemodel", "P [ R [ 1-H [ 1-K ] ] ]", "good to bad, back; loss when bad (100%), when good (0%)"),
+		loss.As("drop"),
 	}
 }
 
