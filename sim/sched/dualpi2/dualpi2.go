@@ -81,6 +81,7 @@ type Qdisc struct {
 	packetsInC, packetsInL uint64
 	maxq                   int
 	marks, stepMarks       uint64
+	overlimits             uint64
 	maxMemory              int
 }
 
@@ -130,9 +131,11 @@ func (d *Qdisc) Enqueue(now pkt.Time, p *pkt.Packet) {
 	size := p.TrueSize()
 	switch {
 	case packets >= d.limit:
+		d.overlimits++
 		d.drop(now, p, pkt.Overlimit)
 		return
 	case d.memory+size > d.memoryLimit:
+		d.overlimits++
 		d.drop(now, p, pkt.Overmemory)
 		return
 	}
@@ -276,6 +279,7 @@ func (d *Qdisc) Options() []tc.Field { return d.options().Fields() }
 // in Linux.
 func (d *Qdisc) Stats() []tc.Field {
 	return []tc.Field{
+		{Key: "overlimits", Num: int64(d.overlimits)},
 		tc.Ratio("prob", "%f", uint64(d.pi.prob), maxProb),
 		delay("delay_c", "delay-c", &d.c, d.now),
 		delay("delay_l", "delay-l", &d.l, d.now),

@@ -336,7 +336,7 @@ func TestAccount(t *testing.T) {
 	}
 	size := int64((&pkt.Packet{Len: 1500}).TrueSize())
 	want := map[string]int64{
-		"pkts_in_c": 1, "pkts_in_l": 2, "maxq": 2, "delay_c": 3000, "delay_l": 2000, "ecn_mark": 1, "step_mark": 1,
+		"overlimits": 1, "pkts_in_c": 1, "pkts_in_l": 2, "maxq": 2, "delay_c": 3000, "delay_l": 2000, "ecn_mark": 1, "step_mark": 1,
 		"credit": 1514*(10-90) + 10*1500, "memory_used": 2 * size, "max_memory_used": 3 * size, "memory_limit": 3 * 2 * 1514,
 	}
 	for _, f := range r.Stats() {
