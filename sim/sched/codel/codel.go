@@ -7,6 +7,14 @@
 // [Stats] counts. In "codel" all belong to the qdisc; in fq_codel each flow has
 // its own Vars; a WiFi access point keeps Params per station.
 //
+// # Parameters of the qdisc
+//
+//   - limit: packets queued before the newest is dropped, 1000.
+//   - target: acceptable standing queue delay, 5 ms. interval: a worst-case
+//     round-trip time, 100 ms.
+//   - [no]ecn: mark ECN-capable packets instead of dropping them, off.
+//   - ce_threshold: delay above which every packet is marked, off.
+//
 // # Differences from RFC 8289, as in Linux
 //
 //   - Time is in units of 1024 ns, 32 bits wide, so spans above 2199 s compare

@@ -1,8 +1,17 @@
 // Package fifo is tc's pfifo and bfifo: one queue, served in order, with a
 // limit in packets or bytes; what does not fit is dropped on arrival.
 //
-// Differences from Linux: none known. The default limits are those of an
-// interface with txqueuelen 1000.
+//	pfifo [limit PACKETS]
+//	bfifo [limit BYTES]
+//
+// limit is the packets or bytes that may be queued: by default those of an
+// interface with txqueuelen 1000, 1000 packets or as many MTUs.
+//
+// Source: tc-pfifo(8), tc-bfifo(8).
+//
+// # Differences from Linux
+//
+// None known.
 package fifo
 
 import (

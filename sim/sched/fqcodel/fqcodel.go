@@ -20,6 +20,18 @@
 //     RFC has it pass through the old ones even then.
 //   - The hash picks a queue by multiplication (hash·flows >> 32), not modulo.
 //
+// # Parameters
+//
+//   - limit: packets of all flows, 10240. flows: hash buckets, 1024, at most
+//     65536. quantum: bytes a flow sends per round, the MTU, at least 256.
+//   - target, interval, [no]ecn: CoDel's, 5 ms, 100 ms and on.
+//   - ce_threshold: delay above which every packet is marked, off;
+//     ce_threshold_selector: VALUE/MASK of the DS fields it is for.
+//   - memory_limit: bytes of packet memory, 32 MiB. drop_batch: packets dropped at
+//     once where this or limit is exceeded, 64.
+//
+// A 0 stands for the default where tc takes it so.
+//
 // # L4S
 //
 // RFC 8290 knows no L4S; Linux has "ce_threshold 1ms ce_threshold_selector
@@ -86,8 +98,8 @@ var (
 	_ sched.Describer = (*Qdisc)(nil)
 )
 
-// Linux's defaults, in packets.
-const defaultLimit, defaultBatch = 10240, 64
+// Linux's defaults: packets, hash buckets, packets.
+const defaultLimit, defaultFlows, defaultBatch = 10240, 1024, 64
 
 // minQuantum is what Linux raises smaller quanta to, in bytes.
 const minQuantum = 256
@@ -98,20 +110,15 @@ func New(words []string, env sched.Env) (sched.Scheduler, error) { return newQdi
 
 func newQdisc(words []string, env sched.Env) (*Qdisc, error) {
 	f := &Qdisc{
-		Config: codel.DefaultConfig(), limit: defaultLimit, nflows: 1024,
-		quantum: env.MTU, memoryLimit: 32 << 20, dropBatch: defaultBatch, drop: env.Drop,
+		Config: codel.DefaultConfig(), memoryLimit: 32 << 20, drop: env.Drop,
 	}
 	f.ECN = true
+	f.defaults(env.MTU)
 	if err := f.options().Parse("fq_codel", words); err != nil {
 		return nil, err
 	}
+	f.defaults(env.MTU)
 	f.quantum = max(f.quantum, minQuantum)
-	if f.limit == 0 { // "the default", to tc
-		f.limit = defaultLimit
-	}
-	if f.dropBatch == 0 {
-		f.dropBatch = defaultBatch
-	}
 	f.par = f.Params(env.MTU)
 	f.flows = make([]flow, f.nflows)
 	f.backlogs = make([]int, f.nflows)
@@ -121,11 +128,23 @@ func newQdisc(words []string, env sched.Env) (*Qdisc, error) {
 	return f, nil
 }
 
+// defaults takes the place of 0, which is "the default" to tc.
+func (f *Qdisc) defaults(mtu int) {
+	for _, d := range []struct {
+		v   *int
+		def int
+	}{{&f.limit, defaultLimit}, {&f.nflows, defaultFlows}, {&f.quantum, mtu}, {&f.dropBatch, defaultBatch}} {
+		if *d.v == 0 {
+			*d.v = d.def
+		}
+	}
+}
+
 func (f *Qdisc) options() tc.Options {
 	return tc.Options{
 		tc.Count("limit", &f.limit, 0, 1<<31-1, "p", "packets queued before the fattest flow is cut (10240)"),
-		tc.Count("flows", &f.nflows, 1, 65536, "", "number of hash buckets (1024)"),
-		tc.Count("quantum", &f.quantum, 1, 1<<20, "", "bytes a flow may send per round, at least 256 (device MTU, 1514)"),
+		tc.Count("flows", &f.nflows, 0, 65536, "", "number of hash buckets (1024)"),
+		tc.Count("quantum", &f.quantum, 0, 1<<20, "", "bytes a flow may send per round, at least 256 (device MTU, 1514)"),
 		f.TargetOption(), f.CEThresholdOption(),
 		tc.Masked("ce_threshold_selector", &f.CESelector, &f.CEMask, "restrict ce_threshold to packets with DS field & MASK == VALUE"),
 		f.IntervalOption(),

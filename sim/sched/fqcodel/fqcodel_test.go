@@ -144,6 +144,18 @@ func TestFattest(t *testing.T) {
 	}
 }
 
+// TestZeros checks that a 0 is the default where it is to tc.
+func TestZeros(t *testing.T) {
+	f, err := newQdisc(strings.Fields("limit 0 flows 0 quantum 0 drop_batch 0"), sched.Env{MTU: 1514})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "fq_codel limit 10240p flows 1024 quantum 1514 target 5ms interval 100ms memory_limit 32Mb ecn drop_batch 64"
+	if got := sched.Line(f); got != want {
+		t.Errorf("prints %q, want %q", got, want)
+	}
+}
+
 // TestMemoryLimitIsAllowed checks that memory at exactly the limit is no reason
 // to drop.
 func TestMemoryLimitIsAllowed(t *testing.T) {

@@ -34,6 +34,7 @@
 package sfq
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math/bits"
@@ -49,7 +50,7 @@ import (
 // Linux's limits: packets per flow, flows, hash buckets.
 const maxDepth, maxFlows, maxDivisor = 127, 65536 - maxDepth - 1, 65536
 
-const defaultLimit = 127
+const defaultLimit, defaultFlows, defaultDivisor = 127, maxDepth + 1, 1024
 
 // Qdisc is an sfq.
 type Qdisc struct {
@@ -104,13 +105,15 @@ var (
 // New parses tc's words after "sfq". The MTU is the default quantum.
 func New(words []string, env sched.Env) (sched.Scheduler, error) {
 	q := &Qdisc{
-		limit: defaultLimit, quantum: env.MTU, depth: maxDepth, flows: maxDepth + 1, divisor: 1024,
+		limit: defaultLimit, quantum: env.MTU, depth: maxDepth, flows: defaultFlows, divisor: defaultDivisor,
 		red: red.Config{AvPkt: 1000, Probability: red.DefaultProbability}, drop: env.Drop, tail: none, multiplier: 1,
 	}
 	noRED := q.red
 	if err := q.options().Parse("sfq", words); err != nil {
 		return nil, err
 	}
+	q.quantum, q.depth = cmp.Or(q.quantum, env.MTU), cmp.Or(q.depth, maxDepth) // 0 is "the default", to tc
+	q.flows, q.divisor = cmp.Or(q.flows, defaultFlows), cmp.Or(q.divisor, defaultDivisor)
 	if q.divisor&(q.divisor-1) != 0 {
 		return nil, fmt.Errorf("sfq: divisor %d is no power of two: write %d", q.divisor, 1<<bits.Len(uint(q.divisor)))
 	}
@@ -172,11 +175,11 @@ func (q *Qdisc) options() tc.Options {
 	noRED := func(o tc.Option) tc.Option { return o.HiddenIf(func() bool { return !q.redSet }) }
 	return tc.Options{
 		tc.Count("limit", &q.limit, 2, most, "p", "packets queued before the longest flow is cut (127)"),
-		tc.Size("quantum", &q.quantum, 1, most, "bytes a flow may send per round (device MTU, 1514)"),
-		tc.Count("depth", &q.depth, 1, maxDepth, "", "packets queued per flow (127)"),
+		tc.Size("quantum", &q.quantum, 0, most, "bytes a flow may send per round (device MTU, 1514)"),
+		tc.Count("depth", &q.depth, 0, maxDepth, "", "packets queued per flow (127)"),
 		tc.Flag("headdrop", &q.headdrop, "drop the oldest packet of a flow instead of the newest"),
-		tc.Count("flows", &q.flows, 1, maxFlows, "", "flows queued at once (128)"),
-		tc.Count("divisor", &q.divisor, 1, maxDivisor, "", "hash buckets, a power of two (1024)"),
+		tc.Count("flows", &q.flows, 0, maxFlows, "", "flows queued at once (128)"),
+		tc.Count("divisor", &q.divisor, 0, maxDivisor, "", "hash buckets, a power of two (1024)"),
 		tc.Seconds("perturb", &q.perturb, 1<<31/1000, "change the hash so often (0: never)"),
 		noRED(tc.Count("redflowlimit", &q.red.Limit, 0, most, "", "RED on each flow; gives max, in bytes")),
 		noRED(tc.Size("min", &q.red.Min, 0, most, "average queue from which packets are marked or dropped by chance (max/3)")),

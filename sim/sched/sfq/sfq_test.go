@@ -252,8 +252,9 @@ func TestLimits(t *testing.T) {
 
 func TestLine(t *testing.T) {
 	for in, want := range map[string]string{
-		"":                    "sfq limit 127p quantum 1514b depth 127 flows 128 divisor 1024",
-		"perturb 10 headdrop": "sfq limit 127p quantum 1514b depth 127 headdrop flows 128 divisor 1024 perturb 10sec",
+		"": "sfq limit 127p quantum 1514b depth 127 flows 128 divisor 1024",
+		"quantum 0 depth 0 flows 0 divisor 0 perturb 0": "sfq limit 127p quantum 1514b depth 127 flows 128 divisor 1024",
+		"perturb 10 headdrop":                           "sfq limit 127p quantum 1514b depth 127 headdrop flows 128 divisor 1024 perturb 10sec",
 		// tc-sfq(8)'s example
 		"limit 3000 flows 512 divisor 16384 redflowlimit 100000 min 8000 max 60000 probability 0.20 ecn headdrop": "sfq limit 3000p quantum 1514b depth 127 headdrop flows 512 divisor 16384 " +
 			"redflowlimit 100000 min 8000b max 60000b avpkt 1000b burst 25 probability 0.2 ecn",
