@@ -35,6 +35,9 @@ type obeys struct {
 	// if it has none. Rates are such that a byte takes whole nanoseconds. noScale says why there is no such line.
 	slower  string
 	noScale string
+	// grain, if not 0, is the span that all times are made multiples of for the
+	// scale law: the unit of a scheduler's clock. Its own times are multiples, too.
+	grain pkt.Time
 	// random says that it draws random numbers, from a stream named after its
 	// place.
 	random bool
@@ -44,8 +47,11 @@ type obeys struct {
 }
 
 func laws() []obeys {
-	const codelTicks = "the control law rounds its steps to ticks of 1024 ns"
-	const pieRounds = "the probability's steps round"
+	const pieConstants = "its burst allowance, its first update and its 250 ms are constants"
+	// CoDel's clock has units of 1024 ns. Steps of 65536 of them, over the root in
+	// 1/65536, are whole.
+	const tick = 1024
+	const quick, slow = "target 5242880ns interval 67108864ns", "target 20971520ns interval 268435456ns"
 	return []obeys{
 		{spec: "pfifo limit 20", shift: anyShift, slower: "pfifo limit 20"},
 		{spec: "bfifo limit 20k", shift: anyShift, slower: "bfifo limit 20k"},
@@ -63,7 +69,10 @@ func laws() []obeys {
 			spec:  "sfq redflowlimit 50000 min 1500 max 9000 probability 0.1 ecn",
 			shift: anyShift, slower: "sfq redflowlimit 50000 min 1500 max 9000 probability 0.1 ecn", random: true,
 		},
-		{spec: "red limit 100k avpkt 1000 ecn", shift: anyShift, noScale: "the idle table's unit is a power of two of µs", random: true},
+		{
+			spec: "red limit 100k avpkt 1000 ecn bandwidth 10mbit", shift: anyShift, grain: 1000,
+			slower: "red limit 100k avpkt 1000 ecn bandwidth 2.5mbit", random: true,
+		},
 		{spec: "red limit 60k min 5k max 20k avpkt 1000 adaptive", shift: tickShift, noScale: "a step every half second", random: true},
 		{spec: "tbf rate 8mbit burst 10k limit 30k", shift: anyShift, slower: "tbf rate 2mbit burst 10k limit 30k"},
 		{
@@ -71,14 +80,29 @@ func laws() []obeys {
 			shift:  anyShift,
 			slower: "tbf rate 2mbit burst 3333 limit 30k peakrate 2.5mbit mtu 1600 overhead 9 linklayer atm",
 		},
-		{spec: "codel limit 50 ecn", shift: tickShift, noScale: codelTicks, heedsEmpty: true},
-		{spec: "cobalt", shift: tickShift, noScale: "the control law rounds its steps to ns", random: true},
-		{spec: "fq_codel limit 60 flows 5", shift: tickShift, noScale: codelTicks, heedsEmpty: true},
-		{spec: "pie limit 50 ecn", shift: tickShift, noScale: pieRounds, random: true},
-		{spec: "fq_pie limit 60 flows 5", shift: tickShift, noScale: pieRounds, random: true},
-		{spec: "dualpi2 limit 60", shift: tickShift, noScale: pieRounds, random: true},
-		{spec: "cake bandwidth 8mbit diffserv4 ack-filter", shift: tickShift, noScale: "its shaper and control law round to ns", random: true},
-		{spec: "mac80211 limit 60 flows 5", shift: tickShift, noScale: codelTicks, heedsEmpty: true},
+		{spec: "codel limit 90 ecn " + quick, shift: tickShift, slower: "codel limit 90 ecn " + slow, grain: tick, heedsEmpty: true},
+		{spec: "cobalt limit 50", shift: tickShift, noScale: "the control law rounds its steps to ns", random: true},
+		{ // an interval of 2^32 ns, and its fourfold, have whole steps
+			spec: "cobalt limit 50 target 1ms interval 4294967296ns", shift: tickShift,
+			slower: "cobalt limit 50 target 4ms interval 17179869184ns", random: true,
+		},
+		{
+			spec: "fq_codel limit 60 flows 5 ce_threshold 1048576ns " + quick, shift: tickShift, grain: tick,
+			slower: "fq_codel limit 60 flows 5 ce_threshold 4194304ns " + slow, heedsEmpty: true,
+		},
+		{spec: "pie limit 90 ecn target 2ms tupdate 1ms alpha 32 beta 32", shift: tickShift, noScale: pieConstants, random: true},
+		{spec: "fq_pie limit 90 flows 5 target 2ms tupdate 1ms alpha 32 beta 32", shift: tickShift, noScale: pieConstants, random: true},
+		{spec: "dualpi2 limit 60", shift: tickShift, noScale: "its gains, 41 and 819 of 1/256 Hz, have no quarter", random: true},
+		{ // 164 and 1640 of 1/256 Hz, and 41 and 410: their integers are each other's fourfold
+			spec: "dualpi2 limit 60 alpha 0.640625 beta 6.40625", shift: tickShift,
+			slower: "dualpi2 limit 60 alpha 0.16015625 beta 1.6015625 target 60ms tupdate 64ms step_thresh 4ms", random: true,
+		},
+		{spec: "cake bandwidth 8mbit diffserv4 ack-filter", shift: tickShift, noScale: "its control law rounds its steps to ns", random: true},
+		{ // such an interval for every tin: the shaper, the tins and the overflow decide, then BLUE
+			spec: "cake bandwidth 4mbit diffserv4 docsis memlimit 60k rtt 21474836480ns", shift: tickShift,
+			slower: "cake bandwidth 1mbit diffserv4 docsis memlimit 60k rtt 85899345920ns", random: true,
+		},
+		{spec: "mac80211 limit 60 flows 5 " + quick, shift: tickShift, slower: "mac80211 limit 60 flows 5 " + slow, grain: tick, heedsEmpty: true},
 	}
 }
 
@@ -117,6 +141,18 @@ func script(seed uint64) []call {
 		id++
 	}
 	return calls
+}
+
+// coarse is a script with its times rounded down to multiples of grain.
+func coarse(calls []call, grain pkt.Time) []call {
+	if grain == 0 {
+		return calls
+	}
+	out := slices.Clone(calls)
+	for i := range out {
+		out[i].at -= out[i].at % grain
+	}
+	return out
 }
 
 // change is how a script is changed.
@@ -204,7 +240,8 @@ func TestLaws(t *testing.T) {
 					compare(t, "shifted", play(t, l.spec, calls, change{1, l.shift, same}), want)
 				}
 				if l.noScale == "" {
-					compare(t, "slower", play(t, l.slower, calls, change{scaling, 0, same}), want)
+					grained := coarse(calls, l.grain)
+					compare(t, "slower", play(t, l.slower, grained, change{scaling, 0, same}), play(t, l.spec, grained, change{1, 0, same}))
 				}
 				compare(t, "relabelled", play(t, l.spec, calls, change{1, 0, relabel}), want)
 			}
