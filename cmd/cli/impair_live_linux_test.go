@@ -14,6 +14,7 @@ import (
 func TestLiveImpairedHost(t *testing.T) {
 	for _, hook := range []string{"output", "postrouting"} {
 		t.Run(hook, func(t *testing.T) {
+			t.Parallel()
 			livetest.Test(t, func(t *testing.T) {
 				p := newPlace(t)
 				r := p.start(filepath.Join(p.dir, "t.zst"), "--hook", hook, "--dev", "lo", "--qdisc", "fq_codel", "--link", "rate 50mbit loss 2% duplicate 20% corrupt 5% front duplicate 5%")

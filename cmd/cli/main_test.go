@@ -1,8 +1,11 @@
 package cli
 
 import (
+	"flag"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -20,6 +23,10 @@ func TestMain(m *testing.M) {
 	}
 	if dir := os.Getenv("UQ_TEST_SENDER"); dir != "" {
 		os.Exit(sendForTest(dir))
+	}
+	// Most of these tests wait more than they compute.
+	if err := flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0))); err != nil {
+		panic(err)
 	}
 	testscript.Main(m, map[string]func(){
 		"uq":    func() { os.Exit(Main(builtin.Kinds())) },

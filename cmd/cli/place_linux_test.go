@@ -296,6 +296,7 @@ func inPlaces(t *testing.T, names string, f func(p *place, mode []string)) {
 	t.Helper()
 	for _, name := range strings.Fields(names) {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			livetest.Test(t, func(t *testing.T) { f(newPlace(t), modes[name]) })
 		})
 	}

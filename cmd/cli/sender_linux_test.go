@@ -16,6 +16,10 @@ import (
 // which the server says as often as it likes.
 const envSender = "UQ_TEST_SENDER"
 
+// onTheWay is how long a busy kernel may take to forward what it was sent: the
+// lab ends with its command, and counts what comes afterwards only at the rule.
+const onTheWay = 500 * time.Millisecond
+
 func sendForTest(what string) int {
 	how, arg, _ := strings.Cut(what, " ")
 	seconds, _ := strconv.Atoi(arg)
@@ -26,8 +30,10 @@ func sendForTest(what string) int {
 		err = sendOnce(arg)
 	case "flood":
 		err = flood(end)
+		time.Sleep(onTheWay)
 	case "churn":
 		err = churn(end)
+		time.Sleep(onTheWay)
 	}
 	if err != nil {
 		return 1
