@@ -18,6 +18,10 @@ type Block struct {
 	// packets (time, flow, lengths, DS field and transport fields), which is
 	// faster. The others then have no elements, and Record must not be called.
 	HeadersOnly bool
+	// byWindows is the wish to have those that are decoded together, of a block of
+	// headers only, a window at a time, from rest, until the next block is read.
+	byWindows bool
+	rest      *joint // nil where they are all there
 
 	// Flows and Paths are the dictionaries that Flow and Path index, in order of
 	// first appearance in the block.

@@ -126,7 +126,7 @@ func (c *codec) decodeBody(raw []byte, m *marker, b *Block) error {
 	}
 	in := body{dir: raw[:dirLen], newer: m.minor > Minor}
 	raw = raw[dirLen:]
-	b.First = m.first
+	b.First, b.rest = m.first, nil
 	b.resize(int(n))
 	c.res = grow(c.res, int(n))
 	if err := b.readDictionaries(raw[:flowsLen], raw[flowsLen:flowsLen+pathsLen]); err != nil {

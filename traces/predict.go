@@ -39,10 +39,11 @@ type codec struct {
 	// perFlow is scratch with one element a flow.
 	perFlow []uint32
 	masks   []uint32
-	// together are the columns that are decoded together, as they are met, and
-	// flows what is known of each flow then.
+	// together are the columns that are decoded together, as they are met, flows
+	// what is known of each flow then, and joint their decoder.
 	together [numTogether]stored
 	flows    []flowState
+	joint    joint
 	// noDue says that the column due is absent.
 	noDue bool
 	// base is the block's base time.

@@ -50,7 +50,10 @@ type Source struct {
 	// first needs them; other flows stay nil until then.
 	resolved []*pkt.Flow
 	at       int // of the next record in block
-	id       uint64
+	// base and ready bound the records whose columns are all decoded; these lie
+	// where base is the first.
+	base, ready int
+	id          uint64
 
 	byKey map[pkt.FlowKey]*pkt.Flow
 	flows []*pkt.Flow
@@ -81,8 +84,11 @@ func NewSource(r BlockReader, opts SourceOptions) (*Source, error) {
 	if s.opts.Limit == 0 {
 		s.opts.Limit = math.MaxUint64
 	}
-	if tr, ok := r.(*Reader); ok && opts.From > 0 {
-		tr.SkipTo(opts.From)
+	if tr, ok := r.(*Reader); ok {
+		s.block.byWindows = true
+		if opts.From > 0 {
+			tr.SkipTo(opts.From)
+		}
 	}
 	return s, nil
 }
@@ -132,8 +138,10 @@ func (s *Source) fill(ps []*pkt.Packet) (n int) {
 				s.id++
 				n++
 			}
-		case s.at < len(s.block.Time):
+		case s.at < s.ready:
 			n += s.convert(ps[n:])
+		case s.at < len(s.block.Time):
+			s.decode()
 		case n > 0:
 			return n
 		default:
@@ -143,41 +151,66 @@ func (s *Source) fill(ps []*pkt.Packet) (n int) {
 	return n
 }
 
+// decode decodes the rest of the block up to the next record's window.
+func (s *Source) decode() {
+	for s.at >= s.ready && s.err == nil {
+		s.base, s.ready = s.block.decodeWindow()
+		s.checkLengths()
+	}
+}
+
+// checkLengths refuses what could overflow on any queue, before Source computes
+// with it.
+func (s *Source) checkLengths() {
+	if longest(s.block.Len[:s.ready-s.base]) > math.MaxInt32-math.MaxUint16 {
+		s.err = fmt.Errorf("records from %d on: %w: a packet is longer than any queue can hold", s.block.First+uint64(s.base), ErrUnusable)
+	}
+}
+
 // convert makes packets of the block's next records, until one ends the source or
 // is split, and returns how many.
 func (s *Source) convert(ps []*pkt.Packet) int {
-	b, at := &s.block, s.at
-	ps = ps[:min(uint64(len(ps)), uint64(len(b.Time)-at), s.opts.Limit-s.id)]
+	b, at, from := &s.block, s.at, s.at-s.base
+	ps = ps[:min(uint64(len(ps)), uint64(s.ready-at), s.opts.Limit-s.id)]
 	n := len(ps)
-	times, flows, lens, segs, hdrs := b.Time[at:][:n], b.Flow[at:][:n], b.Len[at:][:n], b.Segs[at:][:n], b.HdrLen[at:][:n]
-	ds, flags, seqs, acks := b.DSField[at:][:n], b.L4Flags[at:][:n], b.Seq[at:][:n], b.Ack[at:][:n]
+	times, flows, segs := b.Time[at:][:n], b.Flow[at:][:n], b.Segs[at:][:n]
+	lens, hdrs, ds := b.Len[from:][:n], b.HdrLen[from:][:n], b.DSField[from:][:n]
+	flags, seqs, acks := b.L4Flags[from:][:n], b.Seq[from:][:n], b.Ack[from:][:n]
+	id, to, link, resolved := s.id, s.opts.To, s.link, s.resolved
 	for i, p := range ps {
-		if times[i] >= s.opts.To {
+		if times[i] >= to {
 			s.err = io.EOF
-			return i
+			return s.made(i)
 		}
-		flow := s.resolved[flows[i]]
+		flow := resolved[flows[i]]
 		if flow == nil {
 			flow = s.resolve(flows[i])
 		}
-		p.ID, p.Arrival, p.Flow = s.id, times[i], flow
+		p.ID, p.Arrival, p.Flow = id+uint64(i), times[i], flow
 		p.L3Len, p.Segs, p.HdrLen, p.DSField = lens[i], segs[i], hdrs[i], ds[i]
 		p.TCPFlags, p.Seq, p.Ack = 0, 0, 0
 		if flow.Proto == pkt.ProtoTCP {
 			p.TCPFlags, p.Seq, p.Ack = flags[i], seqs[i], acks[i]
 		}
-		p.Len = p.L3Len + s.link
-		s.at++
-		s.id++
-		if p.Segs > 1 || p.Len == 0 {
+		p.Len = lens[i] + link
+		if segs[i] > 1 || p.Len == 0 {
+			s.at = at + i + 1 // that an error names
 			if s.err = s.odd(p); s.err != nil {
 				return i
 			}
+			s.at = at
 			if s.seg.Left() > 0 {
-				return i + 1
+				return s.made(i + 1)
 			}
 		}
 	}
+	return s.made(n)
+}
+
+// made accounts for n packets made of a record each.
+func (s *Source) made(n int) int {
+	s.at += n
+	s.id += uint64(n)
 	return n
 }
 
@@ -227,9 +260,12 @@ func (s *Source) load() {
 		}
 		s.resolved = grow(s.resolved, len(s.block.Flows))
 		clear(s.resolved)
-		if longest(s.block.Len) > math.MaxInt32-math.MaxUint16 {
-			s.err = fmt.Errorf("records from %d on: %w: a packet is longer than any queue can hold", s.block.First, ErrUnusable)
-			break
+		s.base, s.ready = 0, 0
+		if s.block.rest == nil {
+			s.ready = len(s.block.Time)
+			if s.checkLengths(); s.err != nil {
+				break
+			}
 		}
 		for i, t := range s.block.Time {
 			if t >= s.opts.From && t >= 0 {
@@ -244,7 +280,7 @@ func (s *Source) load() {
 		}
 	}
 	s.block.resize(0)
-	s.at = 0
+	s.at, s.base, s.ready = 0, 0, 0
 }
 
 func longest(lengths []uint32) uint32 {

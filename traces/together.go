@@ -107,43 +107,68 @@ func (c *codec) flowStates(b *Block) []flowState {
 	return c.flows
 }
 
-// joint is the decoder of these columns for one block.
+// joint decodes these columns of one block, in order.
 type joint struct {
-	flows []flowState
-	cols  [numTogether]struct {
+	n, done int // records of the block, and those decoded
+	flows   []flowState
+	cols    [numTogether]struct {
 		rest   uint32
 		planes []plane
 		values octet
 	}
-	all    []plane // of the columns up to ack
-	always bool    // a value is never 0
+	list   []plane // of all columns
+	all    []plane // of those up to ack
+	always bool    // a value of these is never 0
 }
 
 // decodeTogether decodes the columns that c.together holds into b, whose flows
-// and segments are known.
+// and segments are known, or prepares it if b is to be decoded by windows.
 func (c *codec) decodeTogether(b *Block) {
-	n := len(b.Flow)
-	d := joint{flows: c.flowStates(b)}
-	list := make([]plane, 0, numTogether*maxWidth)
+	d := &c.joint
+	d.n, d.done, d.flows, d.always = len(b.Flow), 0, c.flowStates(b), false
+	d.list = grow(d.list, int(numTogether)*maxWidth)[:0]
 	for k := hdrTogether; k < numTogether; k++ {
-		at := len(list)
-		list = c.together[k].split(list, n)
-		d.cols[k].planes, d.cols[k].rest = list[at:], uint32(c.together[k].rest)
+		at := len(d.list)
+		d.list = c.together[k].split(d.list, d.n)
+		d.cols[k].planes, d.cols[k].rest = d.list[at:], uint32(c.together[k].rest)
 		if k < ackTogether {
-			d.all, d.always = list, d.always || d.cols[k].rest != 0
+			d.all, d.always = d.list, d.always || d.cols[k].rest != 0
 		}
 	}
-	i, ack := 0, &d.cols[ackTogether]
-	for ; i+eight <= n; i += eight {
+	if b.byWindows && b.HeadersOnly {
+		b.rest = d
+		return
+	}
+	d.decode(b, d.n, 0)
+}
+
+// windowRecords is how many records are decoded at once where that is the wish. What
+// they take then stays in the processor's nearest cache.
+const windowRecords = 128
+
+// decodeWindow decodes the next records' columns to b's first places, and returns
+// the numbers of the first and of the one after the last.
+func (b *Block) decodeWindow() (from, to int) {
+	from = b.rest.done
+	b.rest.decode(b, min(from+windowRecords, b.rest.n), from)
+	return from, b.rest.done
+}
+
+// decode decodes what comes before record number to; record number base is b's
+// first.
+func (d *joint) decode(b *Block, to, base int) {
+	i, ack := d.done, &d.cols[ackTogether]
+	for ; i+eight <= to; i += eight {
 		ack.values.join(ack.rest, ack.planes, i)
 		if d.quiet(i) {
-			d.same(b, i)
+			d.same(b, i, i-base)
 		} else {
-			d.differ(b, i, eight)
+			d.differ(b, i, i-base, eight)
 		}
 	}
 	ack.values.join(ack.rest, ack.planes, i)
-	d.differ(b, i, n-i)
+	d.differ(b, i, i-base, to-i)
+	d.done = to
 }
 
 // quiet says whether all that is stored of the columns up to ack is 0 for the
@@ -159,10 +184,11 @@ func (d *joint) quiet(i int) bool {
 	return x == 0
 }
 
-// same decodes eight records of which all that is stored is 0, but for ack.
-func (d *joint) same(b *Block, i int) {
-	flows, segs, hdrs, lens := (*[eight]uint16)(b.Flow[i:]), (*[eight]uint16)(b.Segs[i:]), (*[eight]uint16)(b.HdrLen[i:]), (*octet)(b.Len[i:])
-	ds, flags, seqs, acks := (*[eight]uint8)(b.DSField[i:]), (*[eight]uint16)(b.L4Flags[i:]), (*octet)(b.Seq[i:]), (*octet)(b.Ack[i:])
+// same decodes eight records from i on, to place at, of which all that is stored
+// is 0, but for ack.
+func (d *joint) same(b *Block, i, at int) {
+	flows, segs, hdrs, lens := (*[eight]uint16)(b.Flow[i:]), (*[eight]uint16)(b.Segs[i:]), (*[eight]uint16)(b.HdrLen[at:]), (*octet)(b.Len[at:])
+	ds, flags, seqs, acks := (*[eight]uint8)(b.DSField[at:]), (*[eight]uint16)(b.L4Flags[at:]), (*octet)(b.Seq[at:]), (*octet)(b.Ack[at:])
 	codes := &d.cols[ackTogether].values
 	for j, f := range flows {
 		s := &d.flows[f]
@@ -175,23 +201,23 @@ func (d *joint) same(b *Block, i int) {
 	}
 }
 
-// differ decodes n records.
-func (d *joint) differ(b *Block, i, n int) {
+// differ decodes n records from i on, to place at.
+func (d *joint) differ(b *Block, i, at, n int) {
 	for k := hdrTogether; k < ackTogether; k++ {
 		d.cols[k].values.join(d.cols[k].rest, d.cols[k].planes, i)
 	}
 	for j := range n {
-		i, s := i+j, &d.flows[b.Flow[i+j]]
+		s, segs, at := &d.flows[b.Flow[i+j]], b.Segs[i+j], at+j
 		stored := func(k together) uint32 { return zag32(d.cols[k].values[j]) }
 		s.hdr += uint16(stored(hdrTogether))
-		l := stored(lenTogether) + uint32(s.hdr) + uint32(b.Segs[i])*s.full
-		s.full = max(s.full, perSegment(l, s.hdr, b.Segs[i]))
+		l := stored(lenTogether) + uint32(s.hdr) + uint32(segs)*s.full
+		s.full = max(s.full, perSegment(l, s.hdr, segs))
 		s.ds += uint8(stored(dsTogether))
 		s.flags += uint16(stored(flagsTogether))
 		s.next += stored(seqTogether)
 		s.ack += stored(ackTogether)
-		b.HdrLen[i], b.Len[i], b.DSField[i], b.L4Flags[i] = s.hdr, l, s.ds, s.flags
-		b.Seq[i], b.Ack[i] = s.next, s.ack
+		b.HdrLen[at], b.Len[at], b.DSField[at], b.L4Flags[at] = s.hdr, l, s.ds, s.flags
+		b.Seq[at], b.Ack[at] = s.next, s.ack
 		s.next += payload(l, s.hdr) & s.tcp
 	}
 }
