@@ -1,12 +1,15 @@
 package builtin
 
 import (
+	"errors"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/uqtool/uq/sim/sched"
 	"github.com/uqtool/uq/sim/sched/schedtest"
+	"github.com/uqtool/uq/sim/tc"
 )
 
 // TestConformance runs the suite over every scheduler, with defaults and with
@@ -21,9 +24,38 @@ func TestConformance(t *testing.T) {
 	covers(t, slices.Collect(maps.Keys(conforming())))
 }
 
+// TestEveryOption makes sure that the suite runs over every word of every kind.
+func TestEveryOption(t *testing.T) {
+	used := map[string]bool{}
+	for spec := range conforming() {
+		for part := range strings.FieldsFuncSeq(spec, func(r rune) bool { return r == '[' || r == ']' }) {
+			kind := ""
+			for i, w := range strings.Fields(part) {
+				if i == 0 {
+					kind = w
+				}
+				used[kind+" "+w] = true
+			}
+		}
+	}
+	for _, k := range Kinds() {
+		_, err := New(k.Name+" help", sched.Env{})
+		var help *tc.Help
+		if !errors.As(err, &help) {
+			t.Fatalf("%s help: %v", k.Name, err)
+		}
+		for line := range strings.Lines(help.Options) {
+			w, no := strings.CutPrefix(strings.Fields(line)[0], "[no]")
+			if !used[k.Name+" "+w] && !(no && used[k.Name+" no"+w]) {
+				t.Errorf("%s: no line has %q", k.Name, w)
+			}
+		}
+	}
+}
+
 // conforming has lines for every kind with what each promises.
 func conforming() map[string]schedtest.Properties {
-	return map[string]schedtest.Properties{
+	all := map[string]schedtest.Properties{
 		"pfifo":           {LimitPackets: 1000},
 		"pfifo limit 10":  {LimitPackets: 10},
 		"pfifo limit 0":   {},
@@ -86,5 +118,30 @@ func conforming() map[string]schedtest.Properties {
 		"mac80211 limit 50 flows 3":        {LimitPackets: 50, Reorders: true},   // a flow moves to or from the default flow
 		"mac80211 airtime aql weight 1000": {LimitPackets: 8192, Reorders: true}, // a flow moves to or from the default flow
 		"mac80211 memory_limit 50k quantum 1500 target 1ms interval 10ms noecn drop_batch 1 slow airtime": {Reorders: true}, // a flow moves to or from the default flow
+	}
+	maps.Copy(all, spelledOut())
+	return all
+}
+
+// spelledOut has the words that the lines above leave out: those for what is the
+// default anyway, other names of the same, and kinds of links.
+func spelledOut() map[string]schedtest.Properties {
+	return map[string]schedtest.Properties{
+		"pfifo_fast bands 3 priomap 1 2 2 2":                                                        {LimitPackets: 3000},
+		"red limit 60k avpkt 1000 burst 40 adaptative":                                              {LimitBytes: 61440},
+		"sfq redflowlimit 60000 avpkt 500 burst 60":                                                 {LimitPackets: 127},
+		"tbf rate 5mbit buffer 70k lat 50ms":                                                        {LimitBytes: 31250 + 70<<10},
+		"tbf rate 5mbit maxburst 70k limit 20k peakrate 9mbit minburst 70k":                         {LimitBytes: 20480},
+		"fq_codel interval 20ms":                                                                    {LimitPackets: 10240},
+		"pie no_dq_rate_estimator target 1ms":                                                       {LimitPackets: 1000},
+		"fq_pie alpha 9 beta 30 no_dq_rate_estimator":                                               {LimitPackets: 10240},
+		"dualpi2 limit 70 alpha 0.3 beta 5 drop_on_overload drop_dequeue l4s_ect split_gso":         {LimitPackets: 70, Reorders: true},   // CE goes to L
+		"cake bandwidth 20mbit unlimited lan diffserv3 triple-isolate split-gso":                    {Reorders: true},                     // more flows than queues
+		"cake bandwidth 9mbit regional diffserv atm ipoa-vcmux no-ack-filter":                       {Reorders: true},                     // more flows than queues
+		"cake bandwidth 9mbit internet noatm ipoa-llcsnap bridged-vcmux egress":                     {Reorders: true},                     // more flows than queues
+		"cake bandwidth 9mbit oceanic bridged-llcsnap pppoa-vcmux pppoa-llc":                        {Reorders: true},                     // more flows than queues
+		"cake bandwidth 9mbit interplanetary pppoe-vcmux pppoe-llcsnap ethernet":                    {Reorders: true},                     // more flows than queues
+		"cake bandwidth 2mbit bridged-ptm via-ethernet":                                             {Reorders: true},                     // more flows than queues
+		"mac80211 airtime keep 10ms aql aql_low 1ms aql_high 2ms aql_threshold 4ms aql_multicast 0": {LimitPackets: 8192, Reorders: true}, // a flow moves to or from the default flow
 	}
 }
