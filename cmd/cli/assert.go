@@ -18,8 +18,10 @@ import (
 // assertions are what is expected of a simulation's numbers.
 type assertions struct {
 	words []string
-	// flows are names that flow(...) may use besides selectors.
+	// flows are names that flow(...) may use besides selectors, named those of the
+	// flag.
 	flows metric.Flows
+	named []string
 
 	parsed []*metric.Assertion
 	probes []*metric.Probe // a lane each; nil where no flows are named
@@ -27,11 +29,20 @@ type assertions struct {
 
 func (a *assertions) flags(f *pflag.FlagSet) {
 	f.StringArrayVar(&a.words, "assert", nil, `expectation such as "fq_codel.sojourn_p99 < 20ms" or "flow(udp:5201).drops == 0"; repeatable: one that fails makes the exit code 3 (names: uq sim --metrics)`)
+	f.StringArrayVar(&a.named, "flow", nil, `name for flows in assertions: "voip=udp:5201" lets them say flow(voip); repeatable`)
 }
 
 // check finds what is wrong with the assertions before anything is read: c's own
 // settings are right.
 func (a *assertions) check(c *simulation, ports egress.Maker) error {
+	for _, n := range a.named {
+		if a.flows == nil {
+			a.flows = metric.Flows{}
+		}
+		if err := a.flows.Define(n); err != nil {
+			return usageErrorf("%sflow %q: %w", c.setting, n, err)
+		}
+	}
 	for _, w := range a.words {
 		p, err := metric.Parse(w)
 		if err != nil {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/uqtool/uq/sim/pkt"
+	"github.com/uqtool/uq/sim/tc"
 )
 
 // Flows are names for selectors of flows, as a scenario defines them.
@@ -32,7 +33,7 @@ func (f Flows) Names() ([]string, error) {
 }
 
 func (f Flows) check(name string) error {
-	if name == "" || strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") != "" {
+	if !isName(name) {
 		return fmt.Errorf("flow %q: a name has letters, digits, _ and -", name)
 	}
 	if _, err := parseSelector(name); err == nil {
@@ -44,12 +45,42 @@ func (f Flows) check(name string) error {
 	return nil
 }
 
+// Define adds a name as a flag has it, NAME=SELECTOR.
+func (f Flows) Define(s string) error {
+	name, selector, ok := strings.Cut(s, "=")
+	if name, selector = strings.TrimSpace(name), strings.TrimSpace(selector); !ok {
+		return fmt.Errorf("want NAME=SELECTOR, for example voip=udp:5201")
+	}
+	if old, ok := f[name]; ok {
+		return fmt.Errorf("%s is %s already", name, old)
+	}
+	f[name] = selector
+	return f.check(name)
+}
+
 // selector reads what stands in flow(...): a name of f, or a selector.
 func (f Flows) selector(s string) (selector, error) {
 	if t, ok := f[s]; ok {
 		s = t
 	}
-	return parseSelector(s)
+	sel, err := parseSelector(s)
+	if err != nil && isName(s) {
+		var names []string
+		for n := range f {
+			names = append(names, n)
+		}
+		slices.Sort(names)
+		if like := tc.Nearest(s, names); like != "" {
+			return nil, fmt.Errorf("no flows are named %q: did you mean %s?", s, like)
+		}
+		return nil, fmt.Errorf("%w; or name them: --flow %s=udp:5201, in a scenario [flows]", err, s)
+	}
+	return sel, err
+}
+
+// isName says whether s can be a name of flows.
+func isName(s string) bool {
+	return s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") == ""
 }
 
 // selector matches the flows that one of its patterns matches.

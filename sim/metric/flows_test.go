@@ -64,6 +64,25 @@ func TestFlowNames(t *testing.T) {
 			t.Errorf("%s: %v, want %s", name, err, c.want)
 		}
 	}
+	f := Flows{}
+	for _, c := range []struct{ s, want string }{
+		{"voip=udp:5201", "<nil>"}, {" web = tcp:80, tcp:443 ", "<nil>"}, {"voip=tcp", "voip is udp:5201 already"},
+		{"voip", "want NAME=SELECTOR, for example voip=udp:5201"}, {"=udp", `flow "": a name has letters, digits, _ and -`},
+		{"call=", `flow call: "" selects no flows: nothing named: want ` + selectorHelp}, {"udp=tcp", `flow "udp": a selector by itself: choose another name`},
+	} {
+		if err := f.Define(c.s); fmt.Sprint(err) != c.want {
+			t.Errorf("--flow %s: %v, want %s", c.s, err, c.want)
+		}
+	}
+	for _, c := range []struct{ s, want string }{
+		{"voip", "<nil>"}, {"web", "<nil>"}, {"viop", `no flows are named "viop": did you mean voip?`},
+		{"game", `"game" selects no flows: "game" is no protocol, address or port: want ` + selectorHelp + "; or name them: --flow game=udp:5201, in a scenario [flows]"},
+		{"10.0.0", `"10.0.0" selects no flows: "10.0.0" is no protocol, address or port: want ` + selectorHelp},
+	} {
+		if _, err := f.selector(c.s); fmt.Sprint(err) != c.want {
+			t.Errorf("flow(%s): %v, want %s", c.s, err, c.want)
+		}
+	}
 	a, err := Parse("flow(voip).drops == fq_codel.flow( web ).drops + flow(icmp).drops")
 	if err != nil {
 		t.Fatal(err)
