@@ -77,7 +77,7 @@ Exits 0 when the runs are the same, 1 when they differ, 2 when they cannot be
 compared, and 4 when they are the same as far as a damaged trace goes.`,
 		Example: `  uq diff t.zst --qdisc fq_codel --qdisc "fq_codel target 10ms" --link "rate 20mbit"
   uq diff live.zst --tolerance 1ms --json | jq .first`,
-		Args: cobra.MaximumNArgs(2),
+		Args: operands(0, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.seedGiven = cmd.Flags().Changed("seed")
 			return runDiff(cmd.Context(), s, o, args)

@@ -66,7 +66,14 @@ them; where a qdisc takes super-packets apart (--gso), their segments are.`,
   uq explain live.zst --worst
   uq explain t.zst --packet 812 --json | jq '.packets[0].time'
   uq explain t.zst --flow 10.0.1.2:4000 --worst=3`,
-		Args: cobra.MaximumNArgs(1),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 2 && o.worst != 0 {
+				if err := worstOf(args[1]); err != nil {
+					return err
+				}
+			}
+			return operands(0, 1)(cmd, args)
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				o.trace = args[0]
@@ -80,9 +87,9 @@ them; where a qdisc takes super-packets apart (--gso), their segments are.`,
 	f.BoolVar(&o.firstMark, "first-mark", false, "the packet that is marked first")
 	f.IntVar(&o.worst, "worst", 0, "the packets that wait longest in the queue, so many: --worst=3")
 	f.Lookup("worst").NoOptDefVal = "1"
-	f.StringVar(&o.flow, "flow", "", `look only at flows whose words contain this: "10.0.0.1:5000>"`)
-	f.StringVar(&o.qdisc, "qdisc", "", "scheduler as tc writes it")
-	f.StringVar(&o.link, "link", "", "link behind the scheduler: "+linkHelp)
+	once(f, &o.flow, "flow", "", `look only at flows whose words contain this: "10.0.0.1:5000>"`)
+	once(f, &o.qdisc, "qdisc", "", "scheduler as tc writes it")
+	once(f, &o.link, "link", "", "link behind the scheduler: "+linkHelp)
 	f.Uint64Var(&o.seed, "seed", 1, "key of the flow hash and of all randomness")
 	f.StringVar(&o.gso, "gso", gsoQdisc, "super-packets: whole, split, or as the qdisc does it in Linux; whole for a trace's own scheduler")
 	f.BoolVar(&o.salvage, "salvage", false, "go on after damage in the middle of the trace")
@@ -142,12 +149,21 @@ func (o *explainOptions) checkChoice() error {
 	if o.show.Flows < 0 || o.show.Spans < 0 {
 		return usageErrorf("--flows %d, --spans %d: want 0 or more", o.show.Flows, o.show.Spans)
 	}
-	if _, err := strconv.Atoi(o.trace); err == nil && o.worst != 0 {
-		if _, err := os.Stat(o.trace); err != nil {
-			return usageErrorf("no trace %s: if you mean the %s worst packets, write --worst=%s", o.trace, o.trace, o.trace)
-		}
+	if o.worst != 0 {
+		return worstOf(o.trace)
 	}
 	return nil
+}
+
+// worstOf finds a number that was meant for --worst, whose value needs a =.
+func worstOf(trace string) error {
+	if _, err := strconv.Atoi(trace); err != nil {
+		return nil
+	}
+	if _, err := os.Stat(trace); err == nil {
+		return nil
+	}
+	return usageErrorf("no trace %s: if you mean the %s worst packets, write --worst=%s", trace, trace, trace)
 }
 
 // prepare decides what is simulated.

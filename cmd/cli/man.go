@@ -20,7 +20,7 @@ func newManCmd() *cobra.Command {
 		Short:  "Write the manual pages into a directory",
 		Long:   `Write a manual page for uq and for each of its commands into a directory. They are dated as SOURCE_DATE_EPOCH says, else as the source they were built from.`,
 		Hidden: true,
-		Args:   cobra.ExactArgs(1),
+		Args:   operands(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			date, err := manDate(os.Getenv("SOURCE_DATE_EPOCH"), buildVersion().Time)
 			if err != nil {

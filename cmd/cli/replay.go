@@ -54,7 +54,7 @@ late the replay itself was; with -o the outcome is a trace that uq verify proves
 		Example: `  uq replay t.zst --qdisc fq_codel --link "rate 20mbit"
   uq replay t.zst --live --qdisc "fq_codel ecn" --link "rate 20mbit delay 10ms" -o live.zst
   uq replay t.zst --live --compare --speed 0.5 --to 10s --timer spin --cpu 0,1`,
-		Args: cobra.ExactArgs(1),
+		Args: operands(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.trace, o.gsoAsked = args[0], cmd.Flags().Changed("gso")
 			if !o.live {

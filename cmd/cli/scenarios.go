@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -59,7 +60,7 @@ damaged. On GitHub
 		Example: `  uq test scenarios
   uq test --update scenarios/voip.toml
   uq test --junit report.xml scenarios/*.toml`,
-		Args: cobra.MinimumNArgs(1),
+		Args: operands(1, math.MaxInt),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.names = args
 			return runTest(cmd.Context(), s, o)

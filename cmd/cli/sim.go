@@ -54,7 +54,7 @@ trace's header states is used.
   uq sim t.zst --link "wifi ht20 sta 10.0.2.2 mcs15 sgi sta 10.0.2.3 mcs0" --qdisc pfifo --qdisc "mac80211 airtime"
   uq sim t.zst --html report.html --plot
   uq sim t.zst --assert "fq_codel.sojourn_p99 < pfifo.sojourn_p99 / 5"`,
-		Args: cobra.MaximumNArgs(1),
+		Args: operands(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				o.trace = args[0]
@@ -80,7 +80,7 @@ trace's header states is used.
 	f.StringVar(&o.help, "qdisc-help", "", "print one scheduler's options, and do nothing else")
 	f.BoolVar(&o.metrics, "metrics", false, "print every metric that --assert can name, and do nothing else")
 	o.asserts.flags(f)
-	f.StringVar(&o.link, "link", "", "link behind the scheduler: "+linkHelp)
+	once(f, &o.link, "link", "", "link behind the scheduler: "+linkHelp)
 	f.Uint64Var(&o.seed, "seed", 1, "key of the flow hash and of all randomness")
 	f.StringVar(&o.gso, "gso", gsoQdisc, "super-packets: whole, as recorded, split into the packets on the wire, or as each qdisc does it in Linux")
 	f.IntVar(&o.flows, "flows", 12, fmt.Sprintf("flows to list, the largest first (with --json or --html %d)", jsonFlows))

@@ -30,7 +30,7 @@ uq verify refuses an anonymized trace.
 The key is random and forgotten, so nobody can undo it or make another trace
 match, unless --key gives one. What stays may still tell something: ports, packet
 lengths and times are as characteristic as addresses.`,
-		Args: cobra.ExactArgs(1),
+		Args: operands(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runTraceAnonymize(cmd.Context(), s, args[0], out, key, salvage)
 		},

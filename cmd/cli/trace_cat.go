@@ -32,7 +32,7 @@ comes as proto, src, sport, dst and dport as well, ds as dscp and ecn too.
 traces/FORMAT.md lists them all. There is no way back from JSON.`,
 		Example: `  uq trace cat t.zst | grep verdict=drop
   uq trace cat --json t.zst | jq 'select(.verdict == "drop") | .time_ns'`,
-		Args: cobra.ExactArgs(1),
+		Args: operands(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runTraceCat(cmd.Context(), s, args[0], o)
 		},

@@ -41,7 +41,7 @@ to three interfaces, arrivals, departures and drops, with the same epb_packetid.
 uq sim --export writes what a simulation decided in the same formats.`,
 		Example: `  uq trace export t.zst -o t.pcapng -o t.csv
   uq trace export t.zst --format jsonl -o - | jq 'select(.verdict == "drop")'`,
-		Args: cobra.ExactArgs(1),
+		Args: operands(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runTraceExport(cmd.Context(), s, args[0], o)
 		},

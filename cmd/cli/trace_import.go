@@ -40,7 +40,7 @@ A capture that is cut or damaged gives what is before that, and exit code 4.`,
 		Example: `  uq trace import capture.pcapng -o t.zst --src 192.168.1.0/24
   tcpdump -i eth0 -s 128 -w - | uq trace import - -o t.zst --dst 10.0.0.0/8
   uq sim t.zst --link "rate 20mbit"`,
-		Args: cobra.ExactArgs(1),
+		Args: operands(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runTraceImport(cmd.Context(), s, args[0], o)
 		},

@@ -32,7 +32,7 @@ func newTraceInfoCmd(s *streams) *cobra.Command {
 		Long: `Summarize a trace. Bytes and rates are those of layer 3, without link-layer
 headers, which uq sim adds (link_header in the trace's header). A rate over less
 than 10 ms is printed as -: it would say little.`,
-		Args: cobra.ExactArgs(1),
+		Args: operands(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runTraceInfo(cmd.Context(), s, args[0], o)
 		},

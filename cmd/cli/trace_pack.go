@@ -23,7 +23,7 @@ describes. What no command of uq could use is refused: packets that arrive befor
 the trace's time zero, a header with a scheduler or a link-layer header that is
 none.`,
 		Example: "  uq trace cat t.zst | sed s/ds=0xb8/ds=0x0/ | uq trace pack - -o nodscp.zst",
-		Args:    cobra.ExactArgs(1),
+		Args:    operands(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runTracePack(cmd.Context(), s, args[0], out)
 		},

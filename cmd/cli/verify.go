@@ -43,7 +43,7 @@ run.`,
 		Example: `  uq record -o live.zst --lab --qdisc fq_codel --link "rate 20mbit"
   uq verify live.zst
   uq verify live.zst --html live.html`,
-		Args: cobra.ExactArgs(1),
+		Args: operands(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := d.checkLive(asJSON, args[0]); err != nil {
 				return err
