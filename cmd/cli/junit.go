@@ -27,7 +27,7 @@ type junitSuite struct {
 	Errors   int         `xml:"errors,attr"`
 	Skipped  int         `xml:"skipped,attr"`
 	Time     string      `xml:"time,attr"`
-	File     string      `xml:"file,attr"`
+	File     string      `xml:"file,attr,omitempty"`
 	Cases    []junitCase `xml:"testcase"`
 }
 
@@ -35,8 +35,8 @@ type junitSuite struct {
 type junitCase struct {
 	Name      string        `xml:"name,attr"`
 	Classname string        `xml:"classname,attr"`
-	File      string        `xml:"file,attr"`
-	Line      int           `xml:"line,attr"`
+	File      string        `xml:"file,attr,omitempty"`
+	Line      int           `xml:"line,attr,omitempty"`
 	Time      string        `xml:"time,attr"`
 	Failure   *junitProblem `xml:"failure"`
 	Error     *junitProblem `xml:"error"`
@@ -107,12 +107,12 @@ func (c *testCase) junit() junitCase {
 }
 
 // writeJUnit writes the report.
-func writeJUnit(s *streams, name string, u *suite) error {
+func writeJUnit(s *streams, name string, suites junitSuites) error {
 	var b bytes.Buffer
 	b.WriteString(xml.Header)
 	e := xml.NewEncoder(&b)
 	e.Indent("", "  ")
-	if err := e.Encode(u.junit()); err != nil {
+	if err := e.Encode(suites); err != nil {
 		return fmt.Errorf("write --junit %s: %w", name, err)
 	}
 	b.WriteByte('\n')

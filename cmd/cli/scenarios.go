@@ -55,8 +55,8 @@ links and seeds list several; a run is made for each combination. Assertions nam
 what uq sim --metrics lists.
 
 Exit code 0: all held; 3: something did not; 2: a file is wrong; 4: a trace is
-damaged. On GitHub
-(GITHUB_ACTIONS=true) failures are annotations, and the step gets a summary.`,
+damaged. On GitHub (GITHUB_ACTIONS=true) failures are annotations, and the step
+gets a summary.`,
 		Example: `  uq test scenarios
   uq test --update scenarios/voip.toml
   uq test --junit report.xml scenarios/*.toml`,
@@ -88,8 +88,7 @@ func runTest(ctx context.Context, s *streams, o testOptions) error {
 	s = outputs.guard(s)
 	files, err := readScenarios(s, o.names)
 	if err != nil {
-		annotateErrors(s.err, gh, err)
-		return &exitError{exitUsage, err}
+		return &exitError{exitUsage, errors.Join(err, brokenOf(err).publish(s, gh, o, outputs))}
 	}
 	if err := checkInputs(s, outputs, files); err != nil {
 		return err
@@ -152,7 +151,7 @@ func (u *suite) publish(s *streams, gh github, o testOptions) error {
 		errs = append(errs, u.writeJSON(s.out))
 	}
 	if o.junit != "" {
-		errs = append(errs, writeJUnit(s, o.junit, u))
+		errs = append(errs, writeJUnit(s, o.junit, u.junit()))
 	}
 	u.annotate(s.err, gh)
 	if gh.actions {
@@ -214,18 +213,4 @@ func scenarioPaths(names []string) (paths []string, err error) {
 		}
 	}
 	return paths, nil
-}
-
-// annotateErrors shows on GitHub which lines of files are wrong.
-func annotateErrors(w io.Writer, gh github, err error) {
-	var joined interface{ Unwrap() []error }
-	var at *scenario.LineError
-	switch {
-	case errors.As(err, &joined):
-		for _, e := range joined.Unwrap() {
-			annotateErrors(w, gh, e)
-		}
-	case errors.As(err, &at):
-		gh.annotate(w, at.File, at.Line, "uq test", at.Err.Error())
-	}
 }

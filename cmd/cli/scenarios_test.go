@@ -44,7 +44,7 @@ func sampleSuite(t *testing.T) *suite {
 func TestJUnit(t *testing.T) {
 	u := sampleSuite(t)
 	name := filepath.Join(t.TempDir(), "j.xml")
-	if err := writeJUnit(&streams{}, name, u); err != nil {
+	if err := writeJUnit(&streams{}, name, u.junit()); err != nil {
 		t.Fatal(err)
 	}
 	data, err := os.ReadFile(name)

@@ -52,7 +52,7 @@ var settings = []struct {
 	{"seed", false, func(r *reader, run *Run, path string, v any) { run.seeds = r.numbers(path, []any{v}) }},
 	{"seeds", false, func(r *reader, run *Run, path string, v any) { run.seeds = r.numbers(path, v) }},
 	{"gso", false, func(r *reader, run *Run, path string, v any) { run.GSO = r.text(path, v) }},
-	{"assert", false, func(r *reader, run *Run, path string, v any) { run.Assert = r.texts(path, v) }},
+	{"assert", false, (*reader).assert},
 	{"digests", true, (*reader).digests},
 }
 
@@ -120,6 +120,15 @@ func (r *reader) texts(path string, v any) (ts []Text) {
 		ts = append(ts, Text{s, r.lines[at]})
 	}
 	return ts
+}
+
+// assert reads a list. Without one there is nothing to find wrong in it.
+func (r *reader) assert(run *Run, path string, v any) {
+	if run.Assert = r.texts(path, v); len(run.Assert) == 1 && run.Assert[0].Text == "" {
+		if _, ok := v.([]any); !ok {
+			run.Assert = nil
+		}
+	}
 }
 
 func (r *reader) numbers(path string, v any) (ns []seed) {

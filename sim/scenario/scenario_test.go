@@ -117,6 +117,7 @@ func TestErrors(t *testing.T) {
 		{"[[run]]\n" + fine + "seeds = [1,\n1.5]\n", "x:5: seeds: want a whole number, 0 or more"},
 		{"[[run]]\n" + fine + "seeds = [1,\n1]\n", `x:5: "1" is listed twice`},
 		{"[[run]]\ntrace = \"a\"\nqdiscs = [\"pfifo\",\n\"pfifo\"]\n", `x:4: "pfifo" is listed twice`},
+		{"[[run]]\n" + fine + "assert = \"drops\"\n", "x:4: assert: want a list of strings"},
 		{"[[run]]\n" + fine + "assert = [\n\"drops\"]\n", `x:5: assert "drops": ends where it wants a comparison: <, <=, ==, !=, >= or >`},
 		{"assert = [\"drops\"]\n[[run]]\n" + fine + "[[run]]\n" + fine, `x:1: assert "drops": ends where it wants a comparison: <, <=, ==, !=, >= or >`},
 		{"[flows]\ntcp = \"udp\"\n[[run]]\n" + fine, `x:2: flow "tcp": a selector by itself: choose another name`},
