@@ -253,7 +253,7 @@ func holds(op string, l, r float64) (margin float64, ok bool) {
 	case ">=":
 		return l - r, l >= r
 	case "==":
-		return -math.Abs(l - r), l == r
+		return 0 - math.Abs(l-r), l == r // no -0
 	}
 	return math.Abs(l - r), l != r
 }

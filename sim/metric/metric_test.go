@@ -151,6 +151,8 @@ func TestCheckInvalid(t *testing.T) {
 		{"run(2).drops == 0", "INVALID run(2): want 1 to 1"},
 		{"run(pfifo limit 11).drops == 0", `INVALID no qdisc "pfifo limit 11" was run: there are pfifo limit 10`},
 		{"sojourn_p9 < 20ms", `INVALID pfifo has no metric "sojourn_p9": did you mean sojourn_p95, sojourn_mean, sojourn_p50 or sojourn_p99?`},
+		{"dropped == 0", `INVALID pfifo has no metric "dropped": did you mean drops, drops_overlimit, drops_overmemory or drops_aqm?`},
+		{"marked == 0", `INVALID pfifo has no metric "marked": did you mean marks?`},
 		{"backlog_max < 20", `INVALID pfifo has no metric "backlog_max": did you mean sojourn_max, max_qlen or backlog?`},
 		{"tin(0).drops == 0", "INVALID pfifo has no tins: cake has"},
 		{"class(1:1).drops == 0", "INVALID pfifo has no qdiscs inside"},
@@ -208,7 +210,7 @@ func TestQdiscs(t *testing.T) {
 		{"fq_codel.memory_used <= 32Mb", " true"},
 		{"fq_codel.maxpacket < 2000", " true"},
 		{"pfifo.drops > 0", " several runs are of pfifo: write pfifo#1, or run(2) for the second of all"},
-		{"ecn_mark == 0", `pfifo#1 pfifo#1 has no metric "ecn_mark": there are arrived, arrived_bytes, delivered, packets, bytes, drops, loss, marks, duplicated, corrupted, reordered, throughput, ..., pfifo#2 pfifo#2 has no metric "ecn_mark": there are arrived, arrived_bytes, delivered, packets, bytes, drops, loss, marks, duplicated, corrupted, reordered, throughput, ..., fq_codel true`},
+		{"ecn_mark == 0", `pfifo#1 pfifo#1 has no metric "ecn_mark": did you mean marks, marks_overlimit, marks_overmemory or marks_aqm?, pfifo#2 pfifo#2 has no metric "ecn_mark": did you mean marks, marks_overlimit, marks_overmemory or marks_aqm?, fq_codel true`},
 		{"fq_codel.maxpacket < 2k", ` "2k": what it is compared with is a plain number of tc's: give no unit`},
 	} {
 		var got []string

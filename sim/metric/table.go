@@ -176,16 +176,23 @@ func statNames(m map[string]any) (names []string) {
 	return names
 }
 
-// suggest ends an error about an unknown name with those like it, at most four.
+// suggest ends an error about an unknown name with those like it, at most four:
+// nearly the same, with a word in common, or else with one in another form.
 func suggest(name string, known []string) string {
 	var like []string
 	if n := tc.Nearest(name, known); n != "" {
 		like = append(like, n)
 	}
-	for _, k := range known {
-		if len(like) < 4 && sharesWord(name, k) && !slices.Contains(like, k) {
-			like = append(like, k)
+	add := func(same func(a, b string) bool) {
+		for _, k := range known {
+			if len(like) < 4 && sharesWord(name, k, same) && !slices.Contains(like, k) {
+				like = append(like, k)
+			}
 		}
+	}
+	add(func(a, b string) bool { return len(a) > 2 && a == b })
+	if len(like) == 0 { // dropped, drops
+		add(func(a, b string) bool { return len(a) > 3 && len(b) > 3 && a[:4] == b[:4] })
 	}
 	if len(like) == 0 {
 		return "there are " + list(known)
@@ -207,7 +214,10 @@ func list(names []string) string {
 	return strings.Join(names[:len(names)-1], ", ") + " or " + names[len(names)-1]
 }
 
-func sharesWord(a, b string) bool {
+// sharesWord says whether a word of one name is the same as one of the other.
+func sharesWord(a, b string, same func(a, b string) bool) bool {
 	words := strings.Split(b, "_")
-	return slices.ContainsFunc(strings.Split(a, "_"), func(w string) bool { return len(w) > 2 && slices.Contains(words, w) })
+	return slices.ContainsFunc(strings.Split(a, "_"), func(w string) bool {
+		return slices.ContainsFunc(words, func(v string) bool { return same(w, v) })
+	})
 }
