@@ -73,6 +73,8 @@ both runs have the same: super-packets are whole, or split (--gso), also for a q
 that takes them apart in uq sim and uq explain. Without a file the embedded trace is
 used.
 
+Quantiles of more than 8 packets are up to 0.1% too large, those of a flow 0.8%.
+
 Exits 0 when the runs are the same, 1 when they differ, 2 when they cannot be
 compared, and 4 when they are the same as far as a damaged trace goes.`,
 		Example: `  uq diff t.zst --qdisc fq_codel --qdisc "fq_codel target 10ms" --link "rate 20mbit"

@@ -35,6 +35,9 @@ type explainOptions struct {
 // mostExplained bounds how many packets one run explains.
 const mostExplained = 1000
 
+// widest is the longest line of a paragraph that reads well.
+const widest = 110
+
 // explained is what uq explain --json prints.
 type explained struct {
 	Format  int                    `json:"uq_format"`
@@ -285,6 +288,9 @@ func (o *explainOptions) write(s *streams, r *explained) error {
 	}
 	for _, n := range r.Notes {
 		fmt.Fprintf(s.out, "note: %s\n", n)
+	}
+	if isTerminal(s.out) {
+		o.show.Width = min(terminal(s.out, os.Getenv).Width, widest)
 	}
 	for _, x := range r.Packets {
 		if _, err := io.WriteString(s.out, "\n"); err != nil {

@@ -53,7 +53,7 @@ func (x *Explanation) mostly() string {
 			words = append(words, part.words)
 		}
 	}
-	time, share := span(most), most*100/s.Total
+	time, share := span(most), (most*100+s.Total/2)/s.Total
 	switch {
 	case len(words) > 1:
 		return fmt.Sprintf("The largest parts of that time, %s (%d%%) each: %s.", time, share, strings.Join(words, "; "))
@@ -118,10 +118,17 @@ func (x *Explanation) full(limit, has, unit string, room int64) string {
 			return fmt.Sprintf("%s held %d bytes, of at most %d", l.Name, held.num, max.num)
 		}
 	}
-	if x.triggered && x.trigger != x.Packet {
-		return "the arrivals at that instant exceeded a limit"
+	if !x.triggered || x.trigger == x.Packet {
+		return "a limit was reached"
 	}
-	return "a limit was reached"
+	for i := range x.State.Before {
+		l := &x.State.Before[i]
+		max, ok := l.field(limit)
+		if held, ok2 := l.field(has); ok && ok2 {
+			return fmt.Sprintf("%s held %d %s, of at most %d, which the arrivals at that instant exceeded", l.Name, held.num, unit, max.num)
+		}
+	}
+	return "the arrivals at that instant exceeded a limit"
 }
 
 // cut tells of a packet that had to go for another one.

@@ -130,8 +130,11 @@ func (o *Observer) Event(e egress.Event) {
 func (o *Observer) arrive(e egress.Event) {
 	o.arriving, o.at, o.arrived = e.Packet.ID, e.Time, o.arrived+1
 	for _, t := range o.targets {
-		if t.x.Packet == e.Packet.ID {
+		switch {
+		case t.x.Packet == e.Packet.ID:
 			t.arrive(e, sched.Explain(o.port.Scheduler(), e.Time, e.Packet), &o.queue, o.last)
+		case t.phase == inQueue && e.Kind == egress.Enqueue: // which may cost the target its place
+			t.before = sched.Explain(o.port.Scheduler(), e.Time, &t.p)
 		}
 	}
 	if e.Kind == egress.Enqueue {

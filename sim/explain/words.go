@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/uqtool/uq/sim/report"
 )
@@ -11,6 +12,8 @@ import (
 // Words says how much WriteWords prints.
 type Words struct {
 	Flows, Spans int
+	// Width is how long the lines of paragraphs are at most; 0 leaves them whole.
+	Width int
 }
 
 // part is one of the parts of a Split.
@@ -34,7 +37,7 @@ func (s *Split) parts() []part {
 // WriteWords writes x for people.
 func (x *Explanation) WriteWords(w io.Writer, opt Words) error {
 	b := &strings.Builder{}
-	fmt.Fprintf(b, "%s\n", x.Summary)
+	paragraph(b, x.Summary, opt.Width)
 	if x.Split.Total > 0 {
 		b.WriteString("\ntime from arrival to end, in ms\n")
 		rows := [][]string{}
@@ -52,6 +55,26 @@ func (x *Explanation) WriteWords(w io.Writer, opt Words) error {
 	x.stateTable(b)
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// paragraph breaks a text between words into lines of at most width characters.
+func paragraph(b *strings.Builder, text string, width int) {
+	at := 0
+	for i, word := range strings.Fields(text) {
+		n := utf8.RuneCountInString(word)
+		switch {
+		case i == 0:
+		case width > 0 && at+1+n > width:
+			b.WriteByte('\n')
+			at = 0
+		default:
+			b.WriteByte(' ')
+			at++
+		}
+		b.WriteString(word)
+		at += n
+	}
+	b.WriteByte('\n')
 }
 
 // millis prints nanoseconds as milliseconds, all of them.

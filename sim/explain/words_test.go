@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/uqtool/uq/sim/egress"
@@ -47,6 +48,7 @@ func TestWords(t *testing.T) {
 		{"fq_pie_worst", "fq_pie", "rate 2mbit", standing(60, 0), worst},
 		{"mac80211_worst", "mac80211", "rate 2mbit", standing(40, 0), worst},
 		{"lost", "pfifo", "rate 2mbit delay 1ms loss 5%", standing(120, 0), (*Finder).FirstDrop},
+		{"cake_full", "cake bandwidth 100kbit besteffort memlimit 20k", "rate 2mbit", standing(120, 0), (*Finder).FirstDrop},
 		{"too_long", "tbf rate 2mbit burst 900 limit 10k", "unlimited", standing(120, 0), (*Finder).FirstDrop},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -85,5 +87,20 @@ func golden(t *testing.T, name string, got []byte) {
 	}
 	if !bytes.Equal(got, want) {
 		t.Errorf("%s differs: look, then write it anew with -update\n%s", name, got)
+	}
+}
+
+// TestParagraph breaks lines between words, and longer words not at all.
+func TestParagraph(t *testing.T) {
+	for _, c := range []struct {
+		width int
+		want  string
+	}{
+		{0, "a bb ccc dddd µµ\n"}, {5, "a bb\nccc\ndddd\nµµ\n"}, {7, "a bb\nccc\ndddd µµ\n"}, {8, "a bb ccc\ndddd µµ\n"}, {1, "a\nbb\nccc\ndddd\nµµ\n"},
+	} {
+		var b strings.Builder
+		if paragraph(&b, "a bb ccc dddd µµ", c.width); b.String() != c.want {
+			t.Errorf("%d wide: %q, want %q", c.width, b.String(), c.want)
+		}
 	}
 }

@@ -184,12 +184,13 @@ func (t *tally) add(w *pair, histograms *int) {
 		t.sooner, d = t.sooner+1, -d
 	}
 	t.sojourn.Record(d, func() *report.Histogram {
-		if histograms != nil {
-			if *histograms == mostHistograms {
-				return nil
-			}
-			*histograms++
+		if histograms == nil { // of all flows
+			return report.NewHistogram(report.Fine)
 		}
+		if *histograms == mostHistograms {
+			return nil
+		}
+		*histograms++
 		return report.NewHistogram(report.Coarse)
 	})
 }
@@ -229,7 +230,7 @@ func (t *tally) spans() *Spans {
 	if n == 0 {
 		return nil
 	}
-	s := &Spans{Packets: n, Later: t.later, Sooner: t.sooner, Mean: t.sum / n, EitherWay: EitherWay{Max: t.sojourn.Max()}}
+	s := &Spans{Packets: n, Later: t.later, Sooner: t.sooner, Mean: rounded(t.sum, n), EitherWay: EitherWay{Max: t.sojourn.Max()}}
 	if v, ok := t.sojourn.Quantile(50); ok {
 		s.EitherWay.P50 = &v
 	}
@@ -237,4 +238,12 @@ func (t *tally) spans() *Spans {
 		s.EitherWay.P99 = &v
 	}
 	return s
+}
+
+// rounded is sum/n, to the nearest.
+func rounded(sum, n int64) int64 {
+	if sum < 0 {
+		return -((-sum + n/2) / n)
+	}
+	return (sum + n/2) / n
 }

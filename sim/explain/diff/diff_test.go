@@ -234,3 +234,26 @@ func TestOrderDoesNotMatter(t *testing.T) {
 		t.Errorf("unexpected result\n%s", want)
 	}
 }
+
+// TestQuantiles: of many packets the run's are known to 0.1 %, and the mean is
+// rounded to the nearest.
+func TestQuantiles(t *testing.T) {
+	var a, b []Fate
+	for i := range 1000 {
+		a = append(a, delivered(pkt.Time(i+1)*2*ms))
+		b = append(b, delivered(pkt.Time(i+1)*ms))
+	}
+	b[0] = delivered(ms + 600)
+	s := fed(Options{}, a, b).Sojourn
+	for _, c := range []struct {
+		what      string
+		got, want int64
+	}{{"p50", *s.EitherWay.P50, int64(500 * ms)}, {"p99", *s.EitherWay.P99, int64(990 * ms)}} {
+		if c.got < c.want || c.got > c.want+c.want/1000 {
+			t.Errorf("%s is %d, want %d to 0.1 %%", c.what, c.got, c.want)
+		}
+	}
+	if want := -int64(500*ms+ms/2) + 1; s.Mean != want {
+		t.Errorf("mean %d, want %d", s.Mean, want)
+	}
+}

@@ -53,6 +53,9 @@ func (f Fate) String() string {
 	}
 	switch f.Outcome {
 	case Delivered:
+		if f.End == pkt.Never {
+			return "accepted" + mark // by a recording, which knows no more
+		}
 		if f.Dequeued == pkt.Never {
 			return fmt.Sprintf("delivered %v%s", f.End, mark)
 		}

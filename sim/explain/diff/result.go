@@ -270,7 +270,7 @@ func (r *Result) flows(b *strings.Builder) {
 // String is "both/only a/only b".
 func (s Shared) String() string { return fmt.Sprintf("%d/%d/%d", s.Both, s.OnlyA, s.OnlyB) }
 
-// millis prints nanoseconds as milliseconds to the microsecond.
+// millis prints nanoseconds as milliseconds to the nearest microsecond.
 func millis(ns *int64) string {
 	if ns == nil {
 		return "-"
@@ -279,5 +279,6 @@ func millis(ns *int64) string {
 	if n < 0 {
 		n, sign = -n, "-"
 	}
+	n += 500
 	return fmt.Sprintf("%s%d.%03d", sign, n/1e6, n/1e3%1e3)
 }
