@@ -239,6 +239,7 @@ func TestManyFlows(t *testing.T) {
 func TestMicroseconds(t *testing.T) {
 	for want, v := range map[string]float64{
 		"0ns": 0, "511ns": 0.511, "1us": 1, "596ms": 596190, "1.82h": 6.55e9, "22000h": 7.92e13, "999us": 999, "100s": 1e8, "1h": 3.6e9, "27.8h": 1e11,
+		"1ms": 999.6, "1s": 999999, "999ms": 999400,
 	} {
 		if got := us(&v, 3); got != want {
 			t.Errorf("%v us prints as %s, want %s", v, got, want)
@@ -246,6 +247,16 @@ func TestMicroseconds(t *testing.T) {
 	}
 	if v := 596190.0; us(&v, 2) != "600ms" || us(nil, 2) != "-" {
 		t.Error("two digits")
+	}
+}
+
+func TestRate(t *testing.T) {
+	for want, v := range map[string]float64{
+		"0bit": 0, "999bit": 999, "1Kbit": 1000, "1Mbit": 999_600, "999Kbit": 999_400, "19.9Mbit": 19_943_317, "100Mbit": 1e8, "1Gbit": 999_999_999, "1200Tbit": 1.2e15,
+	} {
+		if got := rate(v); got != want {
+			t.Errorf("%v bit/s prints as %s, want %s", v, got, want)
+		}
 	}
 }
 

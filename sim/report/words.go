@@ -243,11 +243,12 @@ func us(v *float64, digits int) string {
 	if v == nil {
 		return "-"
 	}
+	rounded := round(*v, digits) // 999.6us are 1ms
 	for _, u := range []struct {
 		size float64
 		name string
 	}{{3.6e9, "h"}, {1e6, "s"}, {1e3, "ms"}, {1, "us"}} {
-		if *v >= u.size || u.size == 1 && *v >= 1 {
+		if rounded >= u.size {
 			return strconv.FormatFloat(round(*v/u.size, digits), 'f', -1, 64) + u.name
 		}
 	}
@@ -274,10 +275,10 @@ func round(v float64, digits int) float64 {
 // rate prints bits per second with three digits.
 func rate(bps float64) string {
 	for _, u := range []string{"bit", "Kbit", "Mbit", "Gbit"} {
-		if bps < 1000 {
-			return fmt.Sprintf("%.3g%s", bps, u)
+		if r := round(bps, 3); r < 1000 {
+			return strconv.FormatFloat(r, 'f', -1, 64) + u
 		}
 		bps /= 1000
 	}
-	return fmt.Sprintf("%.3gTbit", bps)
+	return strconv.FormatFloat(round(bps, 3), 'f', -1, 64) + "Tbit"
 }
