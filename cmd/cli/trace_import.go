@@ -52,6 +52,7 @@ A capture that is cut or damaged gives what is before that, and exit code 4.`,
 	f.StringVar(&o.dst, "dst", "", "take packets to this prefix only")
 	f.IntVar(&o.MTU, "mtu", 1500, "layer-3 length beyond which a packet is a super-packet")
 	o.out.flags(cmd)
+	f.Lookup("json").Usage = "print what was written, and what was left out, as JSON, schema " + traceImportedSchema
 	return cmd
 }
 
@@ -130,7 +131,9 @@ func importError(name string, err error) error {
 		return err
 	case errors.Is(err, pcap.ErrSeveral):
 		return usageErrorf("%s: %w: choose one with --interface, or all", name, err)
-	case errors.Is(err, pcap.ErrNotCapture), errors.Is(err, pcap.ErrLink):
+	case errors.Is(err, pcap.ErrInterface):
+		return usageErrorf("%s: --interface: %w", name, err)
+	case errors.Is(err, pcap.ErrNotCapture), errors.Is(err, pcap.ErrLink), errors.Is(err, io.ErrUnexpectedEOF):
 		return usageErrorf("%s: %w", name, err)
 	}
 	return fmt.Errorf("%s: %w", name, err)

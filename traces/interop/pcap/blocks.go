@@ -71,11 +71,12 @@ func (b *blocks) next() error {
 	}
 	typ = b.order.Uint32(head[:])
 	length := b.order.Uint32(head[4:])
-	if length < 12 || length%4 != 0 || length > MaxBlock {
+	wanted := b.wanted(typ)
+	if length < 12 || length%4 != 0 || wanted && length > MaxBlock {
 		return fmt.Errorf("block of type %#x has %d bytes: want 12 to %d, a multiple of 4", typ, length, MaxBlock)
 	}
-	if !b.wanted(typ) {
-		_, err := b.r.Discard(int(length) - len(head))
+	if !wanted { // however long: names and secrets may be
+		_, err := io.CopyN(io.Discard, b.r, int64(length)-int64(len(head)))
 		return cut(err)
 	}
 	if b.interfaces > MaxInterfaces {

@@ -161,7 +161,11 @@ func (c *ng) next(f *frame) error {
 		return err
 	}
 	if res := i.TimestampResolution; res.Binary() && res.Exponent() > 9 || !res.Binary() && res.Exponent() > 18 {
-		return fmt.Errorf("interface %d has a timestamp resolution of %v: want 10^-18 or 2^-9 at the finest", ci.InterfaceIndex, res)
+		base := 10
+		if res.Binary() {
+			base = 2
+		}
+		return fmt.Errorf("interface %d has a timestamp resolution of %d^-%d: want 10^-18 or 2^-9 at the finest", ci.InterfaceIndex, base, res.Exponent())
 	}
 	f.link = i.LinkType
 	if opts.Flags != nil {

@@ -36,7 +36,6 @@ func TestChoice(t *testing.T) {
 		{"out", pcap.Options{Interface: "all", Direction: "out"}, []uint32{200}, "another direction"},
 		{"src", pcap.Options{Interface: "all", Src: netip.MustParsePrefix("10.0.0.2/31")}, []uint32{200}, "another address"},
 		{"dst", pcap.Options{Interface: "all", Dst: netip.MustParsePrefix("10.0.0.2/32")}, []uint32{1600, 100}, "another address"},
-		{"none", pcap.Options{Interface: "eth7"}, nil, "another interface"},
 	} {
 		for _, order := range []binary.AppendByteOrder{binary.LittleEndian, binary.BigEndian} {
 			recs, rep := imported(t, twoSided(order), c.o)
@@ -61,6 +60,10 @@ func TestChoice(t *testing.T) {
 	}
 	if _, _, err := tryImport(bytes.NewReader(twoSided(binary.LittleEndian)), pcap.Options{}); !errors.Is(err, pcap.ErrSeveral) {
 		t.Errorf("several interfaces: %v", err)
+	}
+	_, _, err := tryImport(bytes.NewReader(twoSided(binary.LittleEndian)), pcap.Options{Interface: "eth7"})
+	if want := `no such interface: "eth7": there are 0 (`; !errors.Is(err, pcap.ErrInterface) || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("no such interface: %v, want %s", err, want)
 	}
 }
 
@@ -159,6 +162,19 @@ func TestDamage(t *testing.T) {
 		c, rep, err := tryImport(bytes.NewReader(file), pcap.Options{Interface: "all"})
 		if !isDamage(err) || c == nil || len(c.recs) != 1 || c.end.Clean || c.end.Why == "" {
 			t.Errorf("%s: %v, %+v, %+v", name, err, rep, c)
+		}
+	}
+}
+
+// TestLongBlocks holds that blocks which hold no packets may be longer than those
+// that do: names and secrets of a long capture are.
+func TestLongBlocks(t *testing.T) {
+	for _, order := range []binary.AppendByteOrder{binary.LittleEndian, binary.BigEndian} {
+		m := &maker{order: order}
+		m.section().iface(101, "x", 9).block(0x0a, make([]byte, 3*pcap.MaxBlock)).packet(0, 1, 28, ipUDP("10.0.0.1", "10.0.0.2", 28))
+		c, rep, err := tryImport(bytes.NewReader(m.b), pcap.Options{})
+		if err != nil || len(c.recs) != 1 || rep.Blocks != 1 {
+			t.Errorf("%v: %v, %+v", order, err, rep)
 		}
 	}
 }

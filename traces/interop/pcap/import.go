@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"sort"
 	"strconv"
+	"strings"
 
 	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
@@ -83,6 +84,9 @@ type Report struct {
 // ErrSeveral is the error of a capture of several interfaces of which none was
 // chosen.
 var ErrSeveral = errors.New("packets of several interfaces")
+
+// ErrInterface is the error of a capture without the interface that was chosen.
+var ErrInterface = errors.New("no such interface")
 
 // ErrLink is the error of a link type that cannot be read.
 var ErrLink = errors.New("unknown link type")
@@ -191,6 +195,9 @@ func (m *Import) Copy(t traces.Sink) error {
 	}
 	if refused(m.ended) {
 		return m.ended
+	}
+	if m.chosen < 0 && m.report.Packets > 0 {
+		return fmt.Errorf("%w: %q: there are %s", ErrInterface, m.opts.Interface, m.interfaces())
 	}
 	if n := m.Report().Lost; n > 0 {
 		note := traces.Event{Time: m.last, Kind: traces.Note, Text: fmt.Sprintf("the capture says that it lost %d packets", n)}
@@ -304,7 +311,7 @@ func (m *Import) ours(f *frame) bool {
 				return false
 			}
 		case m.chosen >= 0:
-			m.ended = fmt.Errorf("%w: %d (%s) and %d (%s)", ErrSeveral, m.chosen, m.cap.name(m.chosen), f.iface, name)
+			m.ended = fmt.Errorf("%w: %s and %s", ErrSeveral, m.numbered(m.chosen), m.numbered(f.iface))
 			return false
 		}
 		m.chosen = f.iface
@@ -317,6 +324,27 @@ func (m *Import) ours(f *frame) bool {
 		}
 	}
 	return true
+}
+
+// interfaces lists the capture's, at most a dozen.
+func (m *Import) interfaces() string {
+	const most = 12
+	var all []string
+	for i := range min(m.cap.interfaces(), most) {
+		all = append(all, m.numbered(i))
+	}
+	if m.cap.interfaces() > most {
+		all = append(all, "...")
+	}
+	return strings.Join(all, ", ")
+}
+
+// numbered is an interface's number with its name, if it has one.
+func (m *Import) numbered(i int) string {
+	if name := m.cap.name(i); name != "" {
+		return fmt.Sprintf("%d (%s)", i, name)
+	}
+	return strconv.Itoa(i)
 }
 
 // within says whether a prefix, if there is one, holds a.
