@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -150,6 +151,9 @@ traces and runs packet schedulers on them in deterministic virtual time.`,
 	complete(s, cmd)
 	quoted(cmd)
 	onlyCommands(cmd)
+	if isTerminal(s.out) {
+		cmd.SetUsageTemplate(wrapped(cmd.UsageTemplate(), terminal(s.out, os.Getenv).Width))
+	}
 	for _, c := range cmd.Commands() {
 		switch c.Name() {
 		case "help":
@@ -159,6 +163,12 @@ traces and runs packet schedulers on them in deterministic virtual time.`,
 		}
 	}
 	return cmd
+}
+
+// wrapped is a usage template with what it says of flags broken into lines that
+// fit.
+func wrapped(template string, width int) string {
+	return strings.ReplaceAll(template, ".FlagUsages", fmt.Sprintf(".FlagUsagesWrapped %d", width))
 }
 
 // onlyCommands makes a command that does nothing by itself print its help when
