@@ -88,7 +88,7 @@ func runTest(ctx context.Context, s *streams, o testOptions) error {
 	s = outputs.guard(s)
 	files, err := readScenarios(s, o.names)
 	if err != nil {
-		return &exitError{exitUsage, errors.Join(err, brokenOf(err).publish(s, gh, o, outputs))}
+		return &exitError{exitUsage, errors.Join(err, brokenOf(err).publish(s, gh, o.junit))}
 	}
 	if err := checkInputs(s, outputs, files); err != nil {
 		return err

@@ -3,6 +3,8 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io"
+	"os"
 	"slices"
 	"strings"
 
@@ -37,7 +39,7 @@ func located(err error) (file string, line int, text string) {
 }
 
 // publish tells GitHub and writes the reports.
-func (b broken) publish(s *streams, gh github, o testOptions, outputs *places) error {
+func (b broken) publish(s *streams, gh github, junit string) error {
 	for _, e := range b {
 		if file, line, text := located(e); file != "" {
 			gh.annotate(s.err, file, line, "uq test", text)
@@ -47,23 +49,35 @@ func (b broken) publish(s *streams, gh github, o testOptions, outputs *places) e
 	if gh.actions {
 		errs = append(errs, gh.appendSummary(b.markdown()))
 	}
-	if o.junit != "" {
-		errs = append(errs, b.writeJUnit(s, o, outputs))
+	if junit != "" {
+		errs = append(errs, b.writeJUnit(s, junit))
 	}
 	return errors.Join(errs...)
 }
 
-func (b broken) writeJUnit(s *streams, o testOptions, outputs *places) error {
-	paths, err := scenarioPaths(o.names)
+// writeJUnit takes the place of a report only: what the files would have read is
+// not known, and it might be among that.
+func (b broken) writeJUnit(s *streams, name string) error {
+	if !replaceable(name) {
+		return usageErrorf("--junit %s: not a report: it stays as it is", name)
+	}
+	return writeJUnit(s, name, b.junit())
+}
+
+// replaceable says whether there is nothing yet, XML, or nothing that could be lost.
+func replaceable(name string) bool {
+	st, err := os.Stat(name)
+	if err != nil || !st.Mode().IsRegular() || st.Size() == 0 {
+		return true
+	}
+	f, err := os.Open(name)
 	if err != nil {
-		paths = o.names
+		return false
 	}
-	for _, p := range paths {
-		if err := outputs.read("a scenario", p); err != nil {
-			return err
-		}
-	}
-	return writeJUnit(s, o.junit, b.junit())
+	defer f.Close()
+	head := make([]byte, len("<?xml"))
+	_, err = io.ReadFull(f, head)
+	return err == nil && string(head) == "<?xml"
 }
 
 // junit is a case for each error, in a suite for each file.
