@@ -15,7 +15,7 @@ import (
 // traceFiles are the endings of the files that commands take, by their paths.
 var traceFiles = map[string][]string{
 	"uq sim": {"zst"}, "uq explain": {"zst"}, "uq diff": {"zst", "jsonl"}, "uq verify": {"zst"}, "uq replay": {"zst"},
-	"uq trace cat": {"zst"}, "uq trace info": {"zst"}, "uq trace anonymize": {"zst"}, "uq trace export": {"zst"},
+	"uq trace cat": {"zst"}, "uq trace info": {"zst"}, "uq trace anonymize": {"zst"}, "uq trace export": {"zst"}, "uq trace merge": {"zst"},
 	"uq trace pack": {"txt", "text"}, "uq trace import": {"pcap", "pcapng", "csv", "jsonl", "gz"}, "uq test": {"toml"},
 }
 
