@@ -132,7 +132,7 @@ func New(conf Config, env link.Env) *Medium {
 	for i := range conf.Stations {
 		if u := conf.Stations[i].Uplink; u != nil {
 			f := m.sender(i, u.AC)
-			f.q.own = &generator{Uplink: *u}
+			f.q.own = m.newGenerator(i, *u)
 			f.draw()
 		}
 	}

@@ -228,6 +228,36 @@ func TestUplinkGoodput(t *testing.T) {
 	}
 }
 
+// TestCallsDoNotMeet checks that stations which send little seldom collide: a packet
+// of 80 us with its answer each 20 ms is 4 % of the time for ten of them, and they
+// do not begin together.
+func TestCallsDoNotMeet(t *testing.T) {
+	for _, n := range []int{2, 10} {
+		modes := make([]Mode, n)
+		for i := range modes {
+			modes[i] = ht(20, 7, 800)
+		}
+		conf := cell(modes...)
+		for i := range conf.Stations {
+			conf.Stations[i].Uplink = &Uplink{AC: pkt.ACVO, Bytes: 200, Gap: 20 * time.Millisecond}
+		}
+		failed := uint64(0)
+		for seed := range uint64(20) {
+			m := New(conf, link.Env{Seed: seed})
+			drive(m, silent{}, nil, time.Second)
+			failed += m.stats.Collisions
+			for i := range conf.Stations {
+				if got := m.stats.Stations[i].UpPackets; got < 48 || got > 50 {
+					t.Errorf("%d stations: one sends %d packets in a second, want 50", n, got)
+				}
+			}
+		}
+		if part := float64(failed) / float64(20*50*n); part > 0.05 {
+			t.Errorf("%d stations: %.2f collisions for a packet", n, part)
+		}
+	}
+}
+
 // TestWholeOrSplit checks that super-packets are carried as fast as their segments.
 func TestWholeOrSplit(t *testing.T) {
 	for _, mode := range []Mode{ht(20, 15, 400), ofdm(54)} {

@@ -173,6 +173,11 @@ func TestBeaconCollision(t *testing.T) {
 	c := sleepers(1, 0)
 	c.Stations[1].Uplink = &Uplink{AC: pkt.ACVO, Bytes: 100, Gap: 3 * c.BeaconInterval}
 	s := newSleepy(c, true)
+	for _, f := range s.m.functions {
+		if f.q != nil {
+			f.q.own.next = 0 // with the beacons
+		}
+	}
 	s.send(250*time.Millisecond, 0) // 307.2 is the instant of both
 	s.until(pkt.Time(600*time.Millisecond), s.src)
 	if n := s.m.stats.Collisions; n != 1 || s.m.stats.Beacons != 4 || s.m.stats.Stations[1].UpPackets != 2 {

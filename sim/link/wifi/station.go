@@ -43,7 +43,8 @@ type Uplink struct {
 	AC pkt.AC
 	// Bytes is the length of a packet, layer 3.
 	Bytes int
-	// Gap is the time between two packets; 0 is always one more.
+	// Gap is the time between two packets; 0 is always one more. The first is at any
+	// time within it: stations that send each 20 ms do not all begin together.
 	Gap time.Duration
 }
 

@@ -39,6 +39,15 @@ func (m *Medium) Uplink(now pkt.Time, station int, p *pkt.Packet) bool {
 	return true
 }
 
+// newGenerator makes up what a station sends.
+func (m *Medium) newGenerator(station int, u Uplink) *generator {
+	g := &generator{Uplink: u}
+	if u.Gap > 0 {
+		g.next = pkt.Time(m.env.Random("wifi/sends/"+strconv.Itoa(station)).Uint64() % uint64(u.Gap))
+	}
+	return g
+}
+
 // arrivals is until, or when somebody sends before whose packet, which it makes
 // up itself, arrives before.
 func (m *Medium) arrivals(until pkt.Time) pkt.Time {
