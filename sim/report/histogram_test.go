@@ -76,3 +76,19 @@ func TestHistogramEdges(t *testing.T) {
 		}
 	}
 }
+
+// TestHistogramWraps checks the ranks where a bucket holds more spans than its
+// count can.
+func TestHistogramWraps(t *testing.T) {
+	h := NewHistogram(Coarse)
+	h.record(3)
+	h.record(9)
+	h.counts[5] = math.MaxUint32
+	h.record(5)
+	h.record(5)
+	for rank, want := range map[uint64]int64{1: 3, 2: 5, 1<<32 + 2: 5, 1<<32 + 3: 9} {
+		if got := h.atRank(rank); got != want {
+			t.Errorf("rank %d is %d, want %d", rank, got, want)
+		}
+	}
+}
