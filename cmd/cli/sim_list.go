@@ -58,10 +58,29 @@ func (l *listedKind) words(b *strings.Builder) {
 	}
 	switch {
 	case l.Inside == 1:
-		fmt.Fprintf(b, "    %-30s %s\n", "[ QDISC ]", "the qdisc inside, in brackets")
+		fmt.Fprintf(b, "    %-*s%s\n", l.column(), "[ QDISC ]", "the qdisc inside, in brackets")
 	case l.Inside > 1:
-		fmt.Fprintf(b, "    %-30s up to %d qdiscs inside, each in brackets\n", "[ QDISC ] ...", l.Inside)
+		fmt.Fprintf(b, "    %-*sup to %d qdiscs inside, each in brackets\n", l.column(), "[ QDISC ] ...", l.Inside)
 	}
+}
+
+// column is where the help begins in each line of the options.
+func (l *listedKind) column() int {
+	for _, o := range l.Options {
+		if i := strings.Index(o, "  "); i >= 0 {
+			return len(o) - len(strings.TrimLeft(o[i:], " "))
+		}
+	}
+	return len("[ QDISC ] ...  ")
+}
+
+// listedLink is a link's, or of what may happen around one.
+func listedLink(k link.Kind) listedKind {
+	l := listedKind{Name: k.Name, Summary: k.Summary, Usage: k.Usage}
+	for line := range strings.Lines(k.Options) {
+		l.Options = append(l.Options, strings.TrimSpace(line))
+	}
+	return l
 }
 
 // runSimList prints every scheduler and link with its options.
@@ -71,11 +90,7 @@ func runSimList(s *streams, asJSON bool) error {
 		list.Qdiscs = append(list.Qdiscs, listedQdisc(s.ports, k))
 	}
 	for _, k := range append(s.ports.LinkKinds(), link.Impairments()...) {
-		l := listedKind{Name: k.Name, Summary: k.Summary, Usage: k.Usage}
-		for line := range strings.Lines(k.Options) {
-			l.Options = append(l.Options, strings.TrimSpace(line))
-		}
-		list.Links = append(list.Links, l)
+		list.Links = append(list.Links, listedLink(k))
 	}
 	if asJSON {
 		e := json.NewEncoder(s.out)
@@ -95,13 +110,12 @@ func runSimList(s *streams, asJSON bool) error {
 	return err
 }
 
-// runQdiscHelp prints one scheduler's options.
+// runQdiscHelp prints one scheduler's options, or a link's by the same name.
 func runQdiscHelp(s *streams, name string) error {
-	k, ok := s.ports.Qdiscs.Find(name)
+	l, ok := s.helpOf(name)
 	if !ok {
 		return usageErrorf("--qdisc-help: %w", s.ports.CheckQdisc(name))
 	}
-	l := listedQdisc(s.ports, k)
 	var b strings.Builder
 	l.words(&b)
 	if l.Usage != "" {
@@ -109,4 +123,19 @@ func runQdiscHelp(s *streams, name string) error {
 	}
 	_, err := io.WriteString(s.out, b.String())
 	return err
+}
+
+func (s *streams) helpOf(name string) (l listedKind, ok bool) {
+	if k, ok := s.ports.Qdiscs.Find(name); ok {
+		return listedQdisc(s.ports, k), true
+	}
+	if name == "netem" { // the words are its
+		name = "impairments"
+	}
+	for _, k := range append(s.ports.LinkKinds(), link.Impairments()...) {
+		if k.Name == name {
+			return listedLink(k), true
+		}
+	}
+	return l, false
 }
