@@ -254,8 +254,5 @@ func (r *Record) Fill(q *pkt.Packet, linkHeader int) {
 	n := uint32(r.Segs)
 	q.Len = r.Len + (n-1)*uint32(r.HdrLen) + n*uint32(linkHeader)
 	q.L3Len, q.Segs, q.HdrLen, q.DSField = r.Len, r.Segs, r.HdrLen, r.DSField
-	q.TCPFlags, q.Seq, q.Ack = 0, 0, 0
-	if r.Flow.Proto == pkt.ProtoTCP {
-		q.TCPFlags, q.Seq, q.Ack = r.L4Flags, r.Seq, r.Ack
-	}
+	q.TCPFlags, q.Seq, q.Ack = r.L4Flags, r.Seq, r.Ack
 }

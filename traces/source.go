@@ -188,10 +188,7 @@ func (s *Source) convert(ps []*pkt.Packet) int {
 		}
 		p.ID, p.Arrival, p.Flow = id+uint64(i), times[i], flow
 		p.L3Len, p.Segs, p.HdrLen, p.DSField = lens[i], segs[i], hdrs[i], ds[i]
-		p.TCPFlags, p.Seq, p.Ack = 0, 0, 0
-		if flow.Proto == pkt.ProtoTCP {
-			p.TCPFlags, p.Seq, p.Ack = flags[i], seqs[i], acks[i]
-		}
+		p.TCPFlags, p.Seq, p.Ack = flags[i], seqs[i], acks[i]
 		p.Len = lens[i] + link
 		if segs[i] > 1 || p.Len == 0 {
 			s.at = at + i + 1 // that an error names

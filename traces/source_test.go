@@ -50,10 +50,7 @@ func TestSourceGivesTheRecords(t *testing.T) {
 		r := &rs[i]
 		want := pkt.Packet{
 			ID: uint64(i), Arrival: r.Time, Flow: p.Flow, L3Len: r.Len, Segs: r.Segs, HdrLen: r.HdrLen, DSField: r.DSField,
-			Len: r.Len + uint32(r.Segs-1)*uint32(r.HdrLen) + uint32(r.Segs)*14,
-		}
-		if r.Flow.Proto == pkt.ProtoTCP {
-			want.TCPFlags, want.Seq, want.Ack = r.L4Flags, r.Seq, r.Ack
+			Len: r.Len + uint32(r.Segs-1)*uint32(r.HdrLen) + uint32(r.Segs)*14, TCPFlags: r.L4Flags, Seq: r.Seq, Ack: r.Ack,
 		}
 		if p != want || p.Flow.FlowKey != r.Flow {
 			t.Fatalf("packet %d: got %+v, want %+v", i, p, want)

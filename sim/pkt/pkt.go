@@ -107,8 +107,8 @@ type Packet struct {
 	// Up says that one of the link's stations sends the packet, which passes no
 	// scheduler; set by the port.
 	Up bool
-	// TCPFlags, Seq and Ack are the TCP header's, for ack filters; zero for
-	// other protocols.
+	// TCPFlags, Seq and Ack are the TCP header's, for ack filters; for other
+	// protocols what the trace has in their place, for exports.
 	TCPFlags uint16
 	Seq, Ack uint32
 }
