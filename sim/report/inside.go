@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -31,7 +32,7 @@ func classesOf(s sched.Scheduler) (cs []Class) {
 		return nil
 	}
 	for _, in := range c.Inside() {
-		class := Class{ID: in.ID, Line: sched.Line(in.Scheduler), Stats: values(in.Stats), statsLine: statsLine(in.Stats)}
+		class := Class{ID: in.ID, Line: sched.Line(in.Scheduler), Stats: values(in.Stats), statsLine: statsLine(slices.DeleteFunc(slices.Clone(in.Stats), ofEvery))}
 		class.Qlen, class.Backlog = in.Scheduler.Backlog()
 		if d, ok := in.Scheduler.(sched.Describer); ok {
 			class.Kind, class.Options = d.Kind(), values(d.Options())
@@ -45,6 +46,9 @@ func classesOf(s sched.Scheduler) (cs []Class) {
 	}
 	return cs
 }
+
+// ofEvery says that a class's counter is one that tc has for every qdisc.
+func ofEvery(f tc.Field) bool { return f.Key == "bytes" || f.Key == "packets" || f.Key == "drops" }
 
 // tinTable prints tins as tc does: a column each, a line per counter.
 func tinTable(b *strings.Builder, tins [][]tc.Field) {
@@ -71,6 +75,11 @@ func tinTable(b *strings.Builder, tins [][]tc.Field) {
 func classes(b *strings.Builder, cs []Class, indent string) {
 	for _, c := range cs {
 		fmt.Fprintf(b, "%sclass %s qdisc %s\n", indent, c.ID, c.Line)
+		if _, ok := c.Stats["packets"]; ok {
+			over := cmp.Or(c.Stats[overlimits], any(int64(0)))
+			fmt.Fprintf(b, "%s Sent %v bytes %v pkt (dropped %v, overlimits %v requeues 0)\n", indent, c.Stats["bytes"], c.Stats["packets"], c.Stats["drops"], over)
+			fmt.Fprintf(b, "%s backlog %db %dp\n", indent, c.Backlog, c.Qlen)
+		}
 		if c.statsLine != "" {
 			fmt.Fprintf(b, "%s %s\n", indent, c.statsLine)
 		}

@@ -139,7 +139,9 @@ type Flow struct {
 // tc does.
 func (run *Run) MarshalJSON() ([]byte, error) {
 	type plain Run
-	return beside((*plain)(run), run.Stats)
+	stats := maps.Clone(run.Stats)
+	delete(stats, overlimits) // it is among the others
+	return beside((*plain)(run), stats)
 }
 
 // MarshalJSON does so for a qdisc inside another.
@@ -148,15 +150,12 @@ func (c Class) MarshalJSON() ([]byte, error) {
 	return beside(plain(c), c.Stats)
 }
 
-// beside is the JSON object of v and, among its fields, stats, but for those that
-// every qdisc has.
+// beside is the JSON object of v and, among its fields, stats.
 func beside(v any, stats map[string]any) ([]byte, error) {
 	b, err := json.Marshal(v)
 	if err != nil {
 		return nil, err
 	}
-	stats = maps.Clone(stats)
-	delete(stats, overlimits)
 	if len(stats) == 0 {
 		return b, nil
 	}

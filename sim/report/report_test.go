@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"fmt"
 	"math"
 	"os"
 	"strings"
@@ -335,6 +336,37 @@ func TestKeysOfTheirOwn(t *testing.T) {
 		}
 		if over, ok := r.Stats[overlimits]; ok && over != int64(r.Overlimits) {
 			t.Errorf("%s: overlimits %d, the qdisc counts %v", qdisc, r.Overlimits, over)
+		}
+	}
+}
+
+// TestClassesOfTheirOwn: what tc counts of every qdisc is there of those inside, too,
+// in words and in JSON.
+func TestClassesOfTheirOwn(t *testing.T) {
+	port, c := play(t, "prio [pfifo limit 0] [tbf rate 1mbit burst 3k limit 9k]")
+	run := NewRun(port, c, 0)
+	var words, data strings.Builder
+	r := &Report{Loop: Live, Runs: []*Run{run}}
+	if err := errors.Join(r.WriteWords(&words, Words{}), r.WriteJSON(&data)); err != nil {
+		t.Fatal(err)
+	}
+	over, ok := run.Classes[1].Stats[overlimits].(int64)
+	if !ok || over == 0 {
+		t.Fatalf("tbf was never over its limit: %v", run.Classes[1].Stats)
+	}
+	sent := fmt.Sprintf("(dropped %d, overlimits %d requeues 0)\n   backlog 0b 0p\n", run.Classes[1].Stats["drops"], over)
+	if !strings.Contains(words.String(), sent) {
+		t.Errorf("no %q in\n%s", sent, words.String())
+	}
+	var back struct {
+		Qdiscs []struct{ Classes []map[string]any }
+	}
+	if err := json.Unmarshal([]byte(data.String()), &back); err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range run.Classes[1].Stats {
+		if got := back.Qdiscs[0].Classes[1][key]; fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("%s is %v in JSON, want %v", key, got, want)
 		}
 	}
 }
