@@ -97,9 +97,9 @@ func TestWiFi(t *testing.T) {
 			airtime += s.Share
 		}
 		own := w.Stations[2].Up
-		if own.Own != own.Delivered || own.Bytes != 1500*own.Own || own.Latency.P50 != nil || own.Own+1 < uint64(w.SpanUs/5000) ||
-			math.Abs(own.Throughput-2.4e6) > 0.03e6 {
-			t.Errorf("%s: a packet of 1500 bytes in 5 ms, of the station's own: %+v in %.0f us", run.Line, own, w.SpanUs)
+		if own.Own != own.Delivered || own.Bytes != 1500*own.Own || own.Latency.P50 != nil || own.Own+5 < uint64(w.SpanUs/5000) ||
+			math.Abs(own.Throughput-2.4e6) > 0.06e6 {
+			t.Errorf("%s: a packet of 1500 bytes in 5 ms, of the station's own, but for the last few: %+v in %.0f us", run.Line, own, w.SpanUs)
 		}
 		if lossy, clean := &w.Stations[0], &w.Stations[1]; lossy.Down.Retries == 0 || lossy.Up.Retries == 0 || lossy.Retries != lossy.Down.Retries+lossy.Up.Retries || clean.Up.Retries != 0 {
 			t.Errorf("%s: retries %d down, %d up, %d in all", run.Line, lossy.Down.Retries, lossy.Up.Retries, lossy.Retries)
