@@ -200,8 +200,10 @@ func (c *codec) decodeColumn(in *body, col *Column, b *Block) error {
 		}
 		return nil
 	}
-	if col.bytes != nil && s.mask == 1 && s.rest == 0 {
-		return col.bytes(s.planes, b)
+	if col.direct != nil {
+		if done, err := col.direct(c, s, b); done {
+			return err
+		}
 	}
 	if c.zero = s.mask == 0 && s.rest == 0; c.zero {
 		clear(c.res)

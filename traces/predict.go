@@ -15,8 +15,9 @@ import (
 type predictor struct {
 	encode func(c *codec, b *Block)
 	decode func(c *codec, b *Block) error
-	// bytes, if not nil, decodes from the only plane, that of the least byte.
-	bytes func(plane []byte, b *Block) error
+	// direct, if not nil, decodes usual columns from their planes, without c.res;
+	// it says of others that it did not.
+	direct func(c *codec, s stored, b *Block) (done bool, err error)
 	// together is set instead of decode for columns that are decoded together.
 	together together
 }
@@ -164,6 +165,19 @@ func timeColumn() predictor {
 			}
 			return checkExcess(x)
 		},
+		// Differences of up to 16 ms are not negative, and their sum cannot overflow.
+		direct: func(c *codec, s stored, b *Block) (bool, error) {
+			n, t := len(b.Time), c.base
+			if s.mask != 1<<3-1 || s.rest != 0 {
+				return false, nil
+			}
+			times, p0, p1, p2 := b.Time, s.planes[:n], s.planes[n:][:n], s.planes[2*n:][:n]
+			for i := range times {
+				t += pkt.Time(uint32(p0[i]) | uint32(p1[i])<<8 | uint32(p2[i])<<16)
+				times[i] = t
+			}
+			return true, checkExcess(excess(t))
+		},
 	}
 }
 
@@ -175,13 +189,16 @@ func flowColumn() predictor {
 		values(c, b)
 		return checkIndex(b.Flow, len(b.Flows))
 	}
-	p.bytes = func(plane []byte, b *Block) error {
-		flow, top := b.Flow[:len(plane)], uint8(0)
-		for i, v := range plane {
+	p.direct = func(_ *codec, s stored, b *Block) (bool, error) {
+		if !s.bytes() {
+			return false, nil
+		}
+		flow, top := b.Flow[:len(s.planes)], uint8(0)
+		for i, v := range s.planes {
 			flow[i] = uint16(v)
 			top = max(top, v)
 		}
-		return checkIndex([]uint16{uint16(top)}, len(b.Flows))
+		return true, checkIndex([]uint16{uint16(top)}, len(b.Flows))
 	}
 	return p
 }
@@ -228,12 +245,15 @@ func segsColumn() predictor {
 			}
 			return nil
 		},
-		bytes: func(plane []byte, b *Block) error {
-			segs := b.Segs[:len(plane)]
-			for i, v := range plane {
+		direct: func(_ *codec, s stored, b *Block) (bool, error) {
+			if !s.bytes() {
+				return false, nil
+			}
+			segs := b.Segs[:len(s.planes)]
+			for i, v := range s.planes {
 				segs[i] = uint16(v) + 1
 			}
-			return nil
+			return true, nil
 		},
 	}
 }

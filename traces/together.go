@@ -35,6 +35,9 @@ type stored struct {
 	planes []byte // the others, one after the other
 }
 
+// bytes says whether the column is one plane, that of the least byte.
+func (s stored) bytes() bool { return s.mask == 1 && s.rest == 0 }
+
 // split appends to list the column's planes, each with its place in the value.
 func (s *stored) split(list []plane, n int) []plane {
 	for p, m, at := 0, s.mask, 0; m != 0; p, m = p+1, m>>1 {
