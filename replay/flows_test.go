@@ -64,8 +64,8 @@ func TestParityManyFlows(t *testing.T) {
 		time.Sleep(20 * time.Second)
 	})
 	v, err := verify(t, s.trace.Bytes())
-	if s.err != nil || err != nil || v.Divergence != nil || v.Decisions != n || s.result.Run.Drops == 0 {
-		t.Fatalf("%v, %v, %v: %d decisions, %d drops", s.err, err, v.Divergence, v.Decisions, s.result.Run.Drops)
+	if s.err != nil || err != nil || v.Divergence != nil || v.Decisions != n || s.result.Run.Dropped == 0 {
+		t.Fatalf("%v, %v, %v: %d decisions, %d drops", s.err, err, v.Divergence, v.Decisions, s.result.Run.Dropped)
 	}
 	if d := simulated(t, s.trace.Bytes(), conf); d != s.result.Run.Digest {
 		t.Errorf("digests: live %s, simulated %s", s.result.Run.Digest, d)

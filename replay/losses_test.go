@@ -101,7 +101,7 @@ func TestMeter(t *testing.T) {
 		late += n
 	}
 	given := r.Verdicts[traces.Accept] + r.Verdicts[traces.Drop] + r.Verdicts[traces.MarkCE]
-	if s.err != nil || r.Backlog != 0 || given != s.result.Packets || r.Verdicts[traces.Drop] != run.Drops || run.Drops == 0 || run.Marks == 0 || late != uint64(s.result.Lateness.Count) {
+	if s.err != nil || r.Backlog != 0 || given != s.result.Packets || r.Verdicts[traces.Drop] != run.Dropped || run.Dropped == 0 || run.Marks == 0 || late != uint64(s.result.Lateness.Count) {
 		t.Errorf("%v: %+v, result %+v", s.err, r, s.result)
 	}
 	if during.Backlog != s.result.Unfinished || during.Backlog == 0 {

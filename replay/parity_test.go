@@ -83,8 +83,8 @@ func checkParity(t *testing.T, s *session, conf traces.Scheduler) {
 	if rw := s.result.Rewrites; rw != nil {
 		drops += rw.Lost // copies have no verdict
 	}
-	if drops != s.result.Run.Drops {
-		t.Errorf("%d drop verdicts, %d drops", drops, s.result.Run.Drops)
+	if drops != s.result.Run.Dropped {
+		t.Errorf("%d drop verdicts, %d drops", drops, s.result.Run.Dropped)
 	}
 }
 

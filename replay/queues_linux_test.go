@@ -82,7 +82,7 @@ func TestLiveQueues(t *testing.T) {
 		if len(through.of) != queues {
 			t.Errorf("packets by queue: %v, want %d queues", through.of, queues)
 		}
-		if res.Run.Drops == 0 {
+		if res.Run.Dropped == 0 {
 			t.Error("nothing was dropped: the test wants decisions of both kinds")
 		}
 		checkQueues(t, file.Bytes(), hosts*each)

@@ -28,14 +28,14 @@ func TestLiveImpairedHost(t *testing.T) {
 				}
 				// Copies pass the counters of the output hook, too, unless their
 				// ports were hit.
-				passed := s.Packets - (live.Run.Drops - rw.Lost)
+				passed := s.Packets - (live.Run.Dropped - rw.Lost)
 				if hook == "postrouting" {
 					passed = s.Packets // the counter lies before the queue
 				}
 				r.told(r.starved()...)
 				met := r.met - s.Packets - s.Losses.Missing - s.Losses.QueueFull
 				if met > rw.Sent || met < rw.Sent-rw.Corrupted || r.through > passed+rw.Sent || r.through < passed+rw.Sent-2*rw.Corrupted {
-					t.Errorf("met %d, through %d, %d packets, %d drops, %v", r.met, r.through, s.Packets, live.Run.Drops, rw)
+					t.Errorf("met %d, through %d, %d packets, %d drops, %v", r.met, r.through, s.Packets, live.Run.Dropped, rw)
 				}
 				if code, out, errs := runUq("verify", r.file); code != 0 || !strings.Contains(out, " copies made, ") {
 					t.Errorf("verify: exit %d\n%s%s", code, out, errs)

@@ -213,7 +213,7 @@ func (r *recording) balance(failOpen bool) {
 	}
 	want := s.Packets - l.Gone
 	if r.rep.Live != nil {
-		want -= r.rep.Live.Run.Drops
+		want -= r.rep.Live.Run.Dropped
 	}
 	for _, rec := range r.recs {
 		if rec.Verdict == traces.Drop && rec.Info&traces.Gone != 0 {

@@ -141,7 +141,7 @@ func compareMetrics(t *testing.T, got map[string]float64, out []byte) {
 	}
 	drops := uint64(0)
 	if rep.Live != nil {
-		if drops = rep.Live.Run.Drops; drops == 0 {
+		if drops = rep.Live.Run.Dropped; drops == 0 {
 			t.Error("overload without a drop")
 		}
 	}

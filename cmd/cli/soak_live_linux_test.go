@@ -244,6 +244,6 @@ func TestLiveSoak(t *testing.T) {
 		t.Errorf("%d handles at first, %d at the end", handles, more)
 	}
 	t.Logf("%d packets, %d drops, %d flows told apart, lost %v; KiB resident at most in each tenth %v, %+.0f a minute from the fourth on; %d handles; file %d bytes, %.1f a packet; verdicts late by %d ns (median), %d (99 %%), %d (most)",
-		s.Packets, rep.Live.Run.Drops, rep.Live.Run.FlowCount, s.Losses.ByName(), peaks, slope(peaks[3:], span/10), more,
+		s.Packets, rep.Live.Run.Dropped, rep.Live.Run.FlowCount, s.Losses.ByName(), peaks, slope(peaks[3:], span/10), more,
 		s.FileBytes, s.BytesPerPacket, s.VerdictLatencyNs.P50, s.VerdictLatencyNs.P99, s.VerdictLatencyNs.Max)
 }

@@ -26,7 +26,7 @@ type peer struct {
 
 // Limits on what a program may take to start and to end.
 const (
-	startMax = 10 * time.Second
+	startMax = 30 * time.Second
 	endMax   = 20 * time.Second
 )
 
