@@ -117,7 +117,14 @@ func (k Kinds) New(spec string, env Env) (Scheduler, error) {
 	}
 	env.Name += kind.Name
 	env.kinds, env.children = k, children
-	return kind.New(words[1:], env)
+	s, err := kind.New(words[1:], env)
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := s.(Describer); !ok { // a report would have no name for it
+		return nil, fmt.Errorf("qdisc %q does not say what it is: let %T embed sched.Named(%q), or implement sched.Describer", kind.Name, s, kind.Name)
+	}
+	return s, nil
 }
 
 // Find looks a kind up by name.

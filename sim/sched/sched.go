@@ -56,8 +56,8 @@ func (n Named) Options() []tc.Field { return nil }
 // Stats implements Describer.
 func (n Named) Stats() []tc.Field { return nil }
 
-// Describer is implemented by schedulers that can be printed and counted: all
-// the built-in ones.
+// Describer is implemented by every scheduler that a list of [Kinds] makes, so that
+// it can be printed and counted. One of your own may embed [Named] for it.
 type Describer interface {
 	// Kind is tc's name: "fq_codel".
 	Kind() string

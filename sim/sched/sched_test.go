@@ -50,6 +50,9 @@ func (s *shy) Backlog() (int, int)               { return s.q.Len(), s.q.Bytes()
 func (s *shy) SplitsGSO() bool                   { return true }
 func (s *shy) Room(int) int                      { return 20 }
 
+// mute is a scheduler and no Describer.
+type mute struct{ sched.Scheduler }
+
 func kinds() sched.Kinds {
 	return sched.Kinds{
 		{Name: "pfifo", New: fifo.NewPackets},
@@ -61,6 +64,7 @@ func kinds() sched.Kinds {
 		{Name: "twice", New: fifo.NewPackets},
 		{Name: "twice", New: fifo.NewBytes},
 		{Name: "bare"},
+		{Name: "mute", New: func([]string, sched.Env) (sched.Scheduler, error) { return mute{&shy{}}, nil }},
 	}
 }
 
@@ -83,6 +87,7 @@ func TestBrackets(t *testing.T) {
 		{spec: "netem delay 1ms", err: `unknown qdisc "netem": its words belong to the link`},
 		{spec: "twice", err: `two qdiscs are named "twice"`},
 		{spec: "box [twice]", err: `two qdiscs are named "twice"`},
+		{spec: "mute", err: `"mute" does not say what it is: let sched_test.mute embed sched.Named("mute")`},
 		{spec: "bare", err: `"bare" cannot be made`},
 		{spec: strings.Repeat("box [", 4000), err: "want at most 16384"},
 	} {

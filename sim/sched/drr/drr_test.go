@@ -133,6 +133,7 @@ func TestEmptiedClass(t *testing.T) {
 
 // spite drops what it has when it is asked for it.
 type spite struct {
+	sched.Named
 	pkt.FIFO
 	drop sched.DropFunc
 }

@@ -162,6 +162,7 @@ func TestChildDrops(t *testing.T) {
 
 // one keeps the newest packet.
 type one struct {
+	sched.Named
 	pkt.FIFO
 	drop sched.DropFunc
 }
