@@ -51,6 +51,7 @@
 //	traces/interop     what happened as one stream of events, for other programs
 //	  pcap table parquet flent hdr mahimahi   the formats, and formats, the list
 //	  tools            holds exports against those programs
+//	  profile          networks that other emulators describe, as scenarios
 //	cmd/cli            the command as a package; cmd/uq is main around it
 //
 // Imports point up this list only. Nothing under sim reaches the network, the
