@@ -216,7 +216,7 @@ func NewRun(port *egress.Port, c *Collector, flows int) *Run {
 	r.DurationUs = float64(span) / 1e3
 	r.Throughput = bps(r.DeliveredBytes, span)
 	r.addFlows(c, flows, span)
-	r.WiFi = wifiOf(port.Link(), c, span)
+	r.WiFi = wifiOf(port.Link(), c, span, r.Qlen)
 	return r
 }
 

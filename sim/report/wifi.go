@@ -28,6 +28,8 @@ type WiFi struct {
 	// Strangers are packets for addresses that no station has; they go to the last
 	// one.
 	Strangers uint64 `json:"strangers,omitempty"`
+	// Waiting are packets that the medium, or a station, still had at the end.
+	Waiting uint64 `json:"waiting,omitempty"`
 	// Stations are in the link's order, the group of all after them.
 	Stations []WiFiStation `json:"stations"`
 }
@@ -143,7 +145,8 @@ func (c *cellCounts) histogram() *Histogram {
 }
 
 // wifiOf is the medium's part of a run, nil if the link is no access point's.
-func wifiOf(l link.Link, c *Collector, span time.Duration) *WiFi {
+// queued are the packets that the scheduler still has.
+func wifiOf(l link.Link, c *Collector, span time.Duration, queued int) *WiFi {
 	cell, ok := link.Inner(l).(*wifi.Cell)
 	if !ok {
 		return nil
@@ -153,6 +156,8 @@ func wifiOf(l link.Link, c *Collector, span time.Duration) *WiFi {
 	for k := range wifi.AirKind(wifi.NumAirKinds) {
 		w.Time = append(w.Time, AirTime{Kind: k.String(), Us: usOf(st.Time[k]), Share: ratio(float64(st.Time[k]), float64(st.Span))})
 	}
+	t := &c.Total
+	w.Waiting = t.ArrivedPackets + c.Duplicated - min(t.ArrivedPackets+c.Duplicated, t.DeliveredPackets+t.Dropped+uint64(queued))
 	total := time.Duration(0)
 	for i := range st.Stations {
 		total += st.Stations[i].Down + st.Stations[i].Up

@@ -136,6 +136,29 @@ func TestWiFiWords(t *testing.T) {
 	}
 }
 
+// TestWaiting checks that packets are told of that the medium never has room for,
+// since stations that always send collide for ever.
+func TestWaiting(t *testing.T) {
+	const starving = "wifi ht20 sta_edca be cwmin 0 cwmax 0 sta 10.0.0.2 mcs7 sends be 1500 sta 10.0.0.3 mcs7 sends be 1500 sta 10.0.0.4 mcs7"
+	for link, kept := range map[string]bool{starving: true, cell: false} {
+		c, pool := NewCollector(), &pkt.Pool{}
+		port, err := egress.Maker{Qdiscs: schedulers.Kinds()}.Port(egress.Config{Qdisc: "pfifo limit 50", Link: link, Seed: 1}, c, pool)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.WatchCell(port.Link())
+		ether(port, pool)
+		r := &Report{Runs: []*Run{NewRun(port, c, 0)}}
+		run := r.Runs[0]
+		var b strings.Builder
+		r.wifi(&b)
+		told := fmt.Sprintf("pfifo: packets that still waited for the medium at the end: %d\n", run.WiFi.Waiting)
+		if left := run.ArrivedPackets - run.Delivered - run.Dropped - uint64(run.Qlen); run.WiFi.Waiting != left || (left > 0) != kept || strings.Contains(b.String(), told) != kept {
+			t.Errorf("%s: %d packets are left, %d told of:\n%s", link, left, run.WiFi.Waiting, b.String())
+		}
+	}
+}
+
 // TestBrief checks the labels of rows.
 func TestBrief(t *testing.T) {
 	for name, want := range map[string]string{

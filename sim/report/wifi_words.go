@@ -60,6 +60,11 @@ func (r *Report) airTimes(b *strings.Builder) {
 		rows = append(rows, append(row, fmt.Sprint(run.WiFi.Exchanges), fmt.Sprint(run.WiFi.Collisions), fmt.Sprintf("%.3f", run.WiFi.JainAirtime)))
 	}
 	Table(b, rows)
+	for i, run := range r.Runs {
+		if n := run.WiFi.Waiting; n > 0 {
+			fmt.Fprintf(b, "  %s: packets that still waited for the medium at the end: %d\n", r.Label(i), n)
+		}
+	}
 }
 
 // station is a table of one station: a line for each qdisc and direction.
