@@ -103,29 +103,40 @@ func (a *agent) serve(ctx context.Context, ready func()) error {
 		return fmt.Errorf("listen for the router: %w", err)
 	}
 	defer context.AfterFunc(ctx, func() { _ = l.SetDeadline(time.Unix(1, 0)) })()
+	defer l.Close()
 	ready()
-	c, err := l.Accept()
-	if err != nil {
+	for {
+		c, err := l.Accept()
 		if ctx.Err() != nil {
 			return nil
 		}
-		return fmt.Errorf("wait for the router: %w", err)
-	}
-	defer context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })()
-	_ = l.Close()
-	in, out := json.NewDecoder(c), json.NewEncoder(c)
-	for {
-		var o order
-		if in.Decode(&o) != nil {
+		if err != nil {
+			return fmt.Errorf("wait for the router: %w", err)
+		}
+		if a.obey(ctx, c) {
 			// The router has hung up: it has finished, or tells itself why not.
 			<-ctx.Done()
 			return nil
+		}
+	}
+}
+
+// obey takes orders until the router hangs up, and says whether there were any.
+// One that got no processor while it called may hang up before, and call again.
+func (a *agent) obey(ctx context.Context, c net.Conn) (obeyed bool) {
+	defer c.Close()
+	defer context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })()
+	in, out := json.NewDecoder(c), json.NewEncoder(c)
+	for ; ; obeyed = true {
+		var o order
+		if in.Decode(&o) != nil {
+			return obeyed
 		}
 		ans, err := a.do(ctx, o)
 		if err != nil {
 			ans.Err = err.Error()
 		}
-		_ = out.Encode(ans) // see above
+		_ = out.Encode(ans) // an error is the next order's, too
 	}
 }
 

@@ -3,11 +3,13 @@ package bench
 import (
 	"context"
 	"encoding/json"
+	"net/netip"
 	"os"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/uqtool/uq/record/livetest"
 	"github.com/uqtool/uq/replay/netns"
 	"github.com/uqtool/uq/sim/egress"
 	"github.com/uqtool/uq/sim/sched/builtin"
@@ -147,6 +149,39 @@ func checkSample(t *testing.T, s *Sample) {
 	if s.Row == Live && (p.Lateness == nil || p.Lateness.Count == 0) {
 		t.Errorf("lateness %+v: want some", p.Lateness)
 	}
+}
+
+// TestLiveSecondCall: an end that was called, and left alone, is there for the
+// next call.
+func TestLiveSecondCall(t *testing.T) {
+	livetest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		ready, ended := make(chan struct{}), make(chan error, 1)
+		a := &agent{at: netip.MustParseAddr("127.0.0.1")}
+		go func() { ended <- a.serve(ctx, func() { close(ready) }) }()
+		<-ready
+		for range 2 {
+			r, err := dial(ctx, a.at)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := r.conn.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r, err := dial(ctx, a.at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.conn.Close()
+		if _, err := r.ask(order{Op: doMark}); err == nil || !strings.Contains(err.Error(), "there was none") {
+			t.Errorf("answer %v, want that there is nothing to mark", err)
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // TestLiveInterrupted: what was measured until then is there, and the lab ends
