@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"os"
+	"os/signal"
 	"slices"
 	"strings"
 	"syscall"
@@ -14,6 +15,8 @@ import (
 // the packets that a scheduler holds.
 func TestLiveHangUp(t *testing.T) {
 	inPlaces(t, "record qdisc", func(p *place, mode []string) {
+		// What is started under nohup is not to end.
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 		if len(mode) > 0 {
 			mode = []string{"--qdisc", "pfifo", "--link", "rate 100mbit delay 10s"}
 		}

@@ -89,7 +89,7 @@ func runChild(name string, args ...string) ([]byte, error) {
 	// The kernel ties the child's life to this thread.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	cmd := exec.Command(self, append(args, "-test.count=1", "-test.timeout=60s")...)
+	cmd := exec.Command(self, append(args, "-test.count=1", "-test.timeout=180s")...)
 	cmd.Env = append(os.Environ(), envChild+"="+name)
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNET,
