@@ -99,6 +99,12 @@ func (c *scenario) parse(words []string, env *link.Env) error {
 	case n > maxStations:
 		return fmt.Errorf("wifi: %d stations: want at most %d", n, maxStations)
 	}
+	if c.basic == 0 && slices.ContainsFunc(c.stations, func(s member) bool { return s.standard == "b" }) {
+		c.conf.Basic = *legacy(1000) // what they do not understand is not for all
+	}
+	if err := c.beacons(); err != nil {
+		return fmt.Errorf("wifi: %w", err)
+	}
 	return nil
 }
 
@@ -147,7 +153,7 @@ func (c *scenario) complete() error {
 	if s.phy == DSSS {
 		c.conf.LongSlot = true
 	}
-	return c.beacons()
+	return nil
 }
 
 // beacons checks what the words say of them.

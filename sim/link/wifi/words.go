@@ -97,7 +97,7 @@ func (c *scenario) options() tc.Options {
 	return tc.Options{
 		oneWord("standard", strings.Join(standardNames(), ", ")+"; or n, ac, ax (ht20)", &c.standard, standardNames()),
 		oneWord("band", "2.4ghz or 5ghz (as the standard has it, else 5ghz)", &c.band, bands),
-		tc.Values("basic", "RATE", "rate of group-addressed frames (6mbit; b: 1mbit)", readRate(&c.basic), func() tc.Field {
+		tc.Values("basic", "RATE", "rate of group-addressed frames (6mbit; 1mbit with stations of b)", readRate(&c.basic), func() tc.Field {
 			return tc.Field{Key: "basic", Num: int64(c.basic), Text: rateText(c.basic), Hidden: c.basic == 0}
 		}),
 		tc.Flag("longslot", &k.LongSlot, "slots of 20us at 2.4ghz, as with stations of b (b always has them)").HiddenIf(func() bool { return c.standard == "b" }),

@@ -89,6 +89,26 @@ func TestStandards(t *testing.T) {
 	}
 }
 
+// TestBasic checks at what rate frames for all are sent: one that every station
+// understands, unless another is said.
+func TestBasic(t *testing.T) {
+	for line, want := range map[string]string{
+		"a sta any 54mbit":                                   "ofdm 6mbit",
+		"b sta any 11mbit":                                   "dsss 1mbit",
+		"g sta any 54mbit":                                   "ofdm 6mbit",
+		"g sta any 11mbit":                                   "ofdm 6mbit",
+		"g sta any 54mbit sta 10.0.0.2 b 11mbit":             "dsss 1mbit",
+		"g basic 2mbit sta any 54mbit sta 10.0.0.2 b 11mbit": "dsss 2mbit",
+		"g basic 6mbit sta any 54mbit sta 10.0.0.2 b 11mbit": "ofdm 6mbit",
+		"ht20 2.4ghz sta any standard b 1mbit sta 10.0.0.2 standard g 54mbit": "dsss 1mbit",
+		"he80 sta any mcs7": "ofdm 6mbit",
+	} {
+		if got := made(t, "wifi "+line).(*Cell).conf.Basic.String(); got != want {
+			t.Errorf("%s: %s, want %s", line, got, want)
+		}
+	}
+}
+
 // wordErrors has what is said of lines that are refused.
 var wordErrors = map[string]string{
 	"wifi":                                                            `no stations: add for example "sta 10.0.0.2 mcs7"`,
@@ -135,6 +155,7 @@ var wordErrors = map[string]string{
 	"wifi dtim 3 sta any mcs7":                                        `dtim 3, and there are no beacons: add "beacon 102.4ms"`,
 	"wifi beacon 1ms sta any mcs7":                                    "beacon 1ms: want at least 1.024ms",
 	"wifi b beacon 2.5ms beacon_bytes 300 sta any 11mbit":             "beacon 2.5ms: one of 300 bytes takes 2.592ms at 1mbit: write a longer time",
+	"wifi g beacon 2ms sta any standard b 11mbit":                     "beacon 2ms: one of 250 bytes takes 2.192ms at 1mbit",
 	"wifi sta any mcs7 sleep 1":                                       `sta any sleeps, and there are no beacons`,
 	"wifi sta any mcs7 sends":                                         "want a category first",
 	"wifi sta any mcs7 sends be":                                      "want the SIZE of a packet",
