@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/uqtool/uq/sim/egress"
+	"github.com/uqtool/uq/sim/link"
 	"github.com/uqtool/uq/traces/corpus"
 	"github.com/uqtool/uq/traces/interop"
 )
@@ -57,7 +58,7 @@ func (x *simExport) watch(s *streams, c *simulation, files *places) (err error) 
 	}
 	c.watch = append(c.watch, func(lane int, qdisc string) egress.Sink {
 		run := traceRun(exportName(c.trace), c.header)
-		run.Qdisc, run.Link, run.Seed, run.Rate = qdisc, c.link, c.seed, linkRate(c.link)
+		run.Qdisc, run.Link, run.Seed, run.Rate, run.Offers = qdisc, c.link, c.seed, linkRate(c.link), linkOffers(s.ports, c.link)
 		out, err := openExports(s, x.files(lane, qdisc, len(c.qdiscs)), run)
 		if err != nil {
 			x.err = errors.Join(x.err, err)
@@ -114,4 +115,18 @@ func (x *simExport) discard() {
 	for _, r := range x.runs {
 		r.exports.discard()
 	}
+}
+
+// linkOffers is what a mahimahi trace lets through each millisecond, nil for other
+// links.
+func linkOffers(ports egress.Maker, words string) func(ms uint64) uint64 {
+	w := strings.Fields(words)
+	if len(w) < 2 || w[0] != "schedule" {
+		return nil
+	}
+	l, err := ports.Link(egress.Config{Link: strings.Join(w[:2], " ")})
+	if s, ok := l.(*link.Schedule); ok && err == nil {
+		return s.Offers
+	}
+	return nil
 }

@@ -92,6 +92,21 @@ func (l *Schedule) step() {
 	l.due += l.steps[l.next].at - from
 }
 
+// Offers is how many bytes the trace lets through at a millisecond of the run,
+// whether or not anything waits for it.
+func (l *Schedule) Offers(ms uint64) uint64 {
+	period := uint64(l.period / pkt.Time(time.Millisecond))
+	if ms == 0 {
+		return 0 // what the trace has at 0 it has at the period
+	}
+	at := pkt.Time((ms-1)%period+1) * pkt.Time(time.Millisecond)
+	i := sort.Search(len(l.steps), func(i int) bool { return l.steps[i].at >= at })
+	if i == len(l.steps) || l.steps[i].at != at {
+		return 0
+	}
+	return l.steps[i].n * OpportunityBytes
+}
+
 func (l *Schedule) size(p *pkt.Packet) uint64 {
 	segs := uint64(max(p.Segs, 1))
 	return uint64(p.L3Len) + (segs-1)*uint64(p.HdrLen) + segs*tunHeader

@@ -46,6 +46,30 @@ func drive(l Link, in []arrival) []pkt.Time {
 	return f.at
 }
 
+// TestOffers holds what a trace offers in words to what a queue that is never empty
+// gets through it.
+func TestOffers(t *testing.T) {
+	for _, trace := range []string{"1\n", "0\n3\n5\n8\n", "2\n2\n2\n7\n", "0\n0\n4\n"} {
+		l := &Schedule{}
+		if err := l.load([]byte(trace)); err != nil {
+			t.Fatal(err)
+		}
+		var in []arrival
+		for range 100 {
+			in = append(in, arrival{0, 1500}) // an opportunity each
+		}
+		got := map[uint64]uint64{}
+		for _, at := range drive(l, in) {
+			got[uint64(at/ms)] += OpportunityBytes
+		}
+		for at := range uint64(50) {
+			if n := l.Offers(at); n != got[at] && got[at] != 0 || n != 0 && at < 20 && got[at] == 0 {
+				t.Errorf("%q offers %d bytes at %d ms, want %d", trace, n, at, got[at])
+			}
+		}
+	}
+}
+
 // TestSchedule has mahimahi's rules one by one.
 func TestSchedule(t *testing.T) {
 	for name, c := range map[string]struct {

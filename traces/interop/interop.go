@@ -79,6 +79,9 @@ type Run struct {
 	Seed        uint64
 	// Rate is the link's, in bits a second; 0 where it has none that is constant.
 	Rate uint64
+	// Offers is how many bytes a link without a constant rate could have sent at a
+	// millisecond since time zero; nil where that is not known.
+	Offers func(ms uint64) uint64
 	// StartNs is the wall clock at time zero, in ns since 1970; 0 is unknown.
 	StartNs int64
 	// Header is the trace's.

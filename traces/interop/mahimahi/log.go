@@ -28,28 +28,43 @@ const ms = pkt.Time(time.Millisecond)
 //	12 + 1500       a packet of 1500 bytes came
 //	15 - 1500 3     it left, 3 ms later
 type Log struct {
-	w     *bufio.Writer
-	rate  uint64 // bit/s, 0 is unknown
-	drops bool
-	sent  uint64   // bytes of capacity written
-	tick  pkt.Time // the next ms whose capacity is to be written
-	line  []byte
+	w      *bufio.Writer
+	offers func(ms uint64) uint64 // bytes of capacity; nil is unknown
+	drops  bool
+	tick   pkt.Time // the next ms whose capacity is to be written
+	line   []byte
 }
 
-// NewLog starts a log on w. Where the link has no constant rate its capacity is
-// not known: the log then says that it was what the packets used. drops writes
-// them, too.
+// NewLog starts a log on w. A link's capacity is known if it has a constant rate or
+// is a trace of mahimahi's; of another the log says that it was what the packets
+// used. drops writes them, too.
 func NewLog(w io.Writer, run interop.Run, drops bool) *Log {
-	l := &Log{w: bufio.NewWriterSize(w, 64<<10), rate: run.Rate, drops: drops}
+	l := &Log{w: bufio.NewWriterSize(w, 64<<10), offers: run.Offers, drops: drops}
 	fmt.Fprintf(l.w, "# mahimahi mm-link (uq) [%s] > %s\n", run.Link, run.Trace)
-	if l.rate == 0 {
+	switch {
+	case l.offers != nil:
+		fmt.Fprintf(l.w, "# capacity: that of the link's trace\n")
+	case run.Rate > 0:
+		l.offers = constant(run.Rate)
+		fmt.Fprintf(l.w, "# capacity: %d bit/s\n", run.Rate)
+	default:
 		fmt.Fprintf(l.w, "# capacity: not known, the packets' own\n")
-	} else {
-		fmt.Fprintf(l.w, "# capacity: %d bit/s\n", l.rate)
 	}
 	fmt.Fprintf(l.w, "# queue: %s\n", run.Qdisc)
 	fmt.Fprintf(l.w, "# init timestamp: 0\n# base timestamp: 0\n")
 	return l
+}
+
+// constant is what a rate in bit/s offers each ms: the whole bytes until then, less
+// those before.
+func constant(rate uint64) func(ms uint64) uint64 {
+	until := func(ms uint64) uint64 { return rate/8000*ms + rate%8000*ms/8000 } // cannot overflow
+	return func(ms uint64) uint64 {
+		if ms == 0 {
+			return 0
+		}
+		return until(ms) - until(ms-1)
+	}
 }
 
 // Event implements interop.Writer.
@@ -62,7 +77,7 @@ func (l *Log) Event(e *interop.Event) error {
 	case e.Kind == egress.Enqueue:
 		return l.write(e, '+')
 	case e.Kind == egress.Deliver:
-		if l.rate == 0 {
+		if l.offers == nil {
 			if err := l.write(e, '#'); err != nil {
 				return err
 			}
@@ -76,12 +91,9 @@ func (l *Log) Event(e *interop.Event) error {
 
 // capacity writes what the link could have sent until now.
 func (l *Log) capacity(now pkt.Time) error {
-	for ; l.rate > 0 && l.tick <= now; l.tick += ms {
-		// rate*t/8e9 in steps that cannot overflow
+	for ; l.offers != nil && l.tick <= now; l.tick += ms {
 		t := uint64(l.tick / ms)
-		all := l.rate/8000*t + l.rate%8000*t/8000
-		if n := all - l.sent; n > 0 {
-			l.sent = all
+		if n := l.offers(t); n > 0 {
 			b := append(strconv.AppendUint(l.line[:0], t, 10), " # "...)
 			l.line = append(strconv.AppendUint(b, n, 10), '\n')
 			if _, err := l.w.Write(l.line); err != nil {
