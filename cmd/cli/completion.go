@@ -17,7 +17,7 @@ import (
 var traceFiles = map[string][]string{
 	"uq sim": {"zst"}, "uq explain": {"zst"}, "uq diff": {"zst", "jsonl"}, "uq verify": {"zst"}, "uq replay": {"zst"},
 	"uq trace cat": {"zst"}, "uq trace info": {"zst"}, "uq trace anonymize": {"zst"}, "uq trace export": {"zst"}, "uq trace merge": {"zst"},
-	"uq trace pack": {"txt", "text"}, "uq trace import": {"pcap", "pcapng", "cap", "gz", "zst"}, "uq test": {"toml"},
+	"uq trace pack": {"txt", "text"}, "uq trace import": {"pcap", "pcapng", "cap", "gz", "zst"}, "uq test": {"toml"}, "uq test import": {"json", "toml"},
 }
 
 // flagWords are the values of flags that are one of a few words, by the command's
@@ -29,6 +29,7 @@ func flagWords() map[string][]string {
 		"uq record gso": {"on", "off"}, "uq record timer": timers, "uq replay timer": timers,
 		"uq record hook": {"prerouting", "input", "forward", "output", "postrouting"}, "uq record proto": {"tcp", "udp", "icmp", "icmpv6"},
 		"uq record direction": {"up", "down", "both"}, "uq record traffic": traffic.Names(), "uq trace synth kind": synth.Kinds(),
+		"uq test import direction":  {"up", "down"},
 		"uq trace import direction": {"in", "out"}, "uq trace export format": strings.Split(formats.Names(), ", "),
 	}
 }

@@ -72,6 +72,7 @@ gets a summary.`,
 	f.BoolVar(&o.json, "json", false, "print the results as JSON on standard output")
 	f.IntVarP(&o.jobs, "jobs", "j", runtime.GOMAXPROCS(0), fmt.Sprintf("runs at a time, at most %d", maxJobs))
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "print every assertion and digest, not only those that fail")
+	cmd.AddCommand(newTestImportCmd(s))
 	return cmd
 }
 

@@ -48,6 +48,8 @@ type Profile struct {
 	Format string
 	// Name is what the profile calls what it is of.
 	Name string
+	// Source is where the profile says it was learned from; may be empty.
+	Source string
 	// Wire are the link's first words, Rest those behind: "rate 20mbit", "delay
 	// 5ms loss 1%".
 	Wire, Rest string
@@ -105,7 +107,11 @@ func parse(data []byte, o Options) (*Profile, error) {
 // the scenario names it; cross what the other traffic is in, "" if there is none.
 func (p *Profile) Scenario(source, trace, file, cross string) (string, error) {
 	var b strings.Builder
-	comment(&b, "", fmt.Sprintf("From the %s profile %s, %s.", p.Format, source, p.Name))
+	from := fmt.Sprintf("From the %s profile %s: %s", p.Format, source, p.Name)
+	if p.Source != "" {
+		from += fmt.Sprintf(", learned from %q", p.Source)
+	}
+	comment(&b, "", from+".")
 	if len(p.Notes) > 0 {
 		comment(&b, "", "What differs from it:")
 	}

@@ -77,9 +77,7 @@ func parseIBox(data []byte, o Options) (*Profile, error) {
 		p.note("The other direction is not here: iBox did not measure it, its values are defaults.")
 	}
 	p.note("The profile does not say which headers its rate and its buffer count: uq's count the IP packet and the trace's link-layer header of %d bytes.", o.LinkHeader)
-	if in.Source != "" {
-		p.note("It was learned from %q.", in.Source)
-	}
+	p.Source = in.Source
 	return p, nil
 }
 
@@ -116,7 +114,7 @@ func (p *Profile) takeIBox(way *iboxWay) error {
 	}
 	p.Wire, p.Rest = "rate "+rateText(rate), delayText(delay)
 	p.Qdiscs = []string{fmt.Sprintf("bfifo limit %d", size)}
-	p.note("The buffer is buffer_size_bytes; its %s packets are the same in packets of the MTU's size.", way.Packets)
+	p.note("The buffer is its buffer_size_bytes; buffer_size_packets, %s of the MTU's size, is not taken besides.", way.Packets)
 	if size < crossLength {
 		p.note("The buffer of %d bytes is smaller than a packet of %d: uq drops every packet that does not fit into it, also when nothing waits.", size, crossLength)
 	}

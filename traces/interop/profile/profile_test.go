@@ -211,16 +211,15 @@ func TestScenario(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `# From the iBox profile there/` + "\ufffd" + `profile.json, uplink of "cellular", "there" to
-# "cloud here".
+	want := `# From the iBox profile there/` + "\ufffd" + `profile.json: uplink of "cellular", "there" to
+# "cloud here", learned from "https://example.org/7/".
 # What differs from it:
-# - The buffer is buffer_size_bytes; its 56 packets are the same in packets of the
-#   MTU's size.
+# - The buffer is its buffer_size_bytes; buffer_size_packets, 56 of the MTU's size,
+#   is not taken besides.
 # - The other direction is not here: iBox did not measure it, its values are
 #   defaults.
 # - The profile does not say which headers its rate and its buffer count: uq's count
 #   the IP packet and the trace's link-layer header of 14 bytes.
-# - It was learned from "https://example.org/7/".
 # - Its cross traffic is in cross.zst, not in the trace below. To add it: uq trace
 #   merge TRACE cross.zst -o MERGED, and name MERGED as the trace.
 link = "rate 2904kbit delay 231ms"
