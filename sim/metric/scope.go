@@ -134,18 +134,11 @@ func largest(r *report.Run) string {
 	return fmt.Sprintf("of %d flows the largest are %s", r.FlowCount, strings.Join(names, ", "))
 }
 
-// tinNames are tc's names of cake's tins, by what diffserv says.
-var tinNames = map[string][]string{
-	"diffserv3": {"Bulk", "Best Effort", "Voice"},
-	"diffserv4": {"Bulk", "Best Effort", "Video", "Voice"},
-}
-
 func tinPlace(p *place, arg string) (*place, error) {
 	if len(p.tins) == 0 {
 		return nil, fmt.Errorf("%s has no tins: cake has", p.path)
 	}
-	mode, _ := p.options["diffserv"].(string)
-	names := tinNames[mode]
+	names := report.TinNames(p.options["diffserv"])
 	n, err := strconv.Atoi(arg)
 	if err != nil {
 		n = slices.IndexFunc(names, func(s string) bool { return plainName(s) == plainName(arg) })

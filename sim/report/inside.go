@@ -41,7 +41,8 @@ func classesOf(s sched.Scheduler) (cs []Class) {
 			}
 			class.statsLine = strings.TrimSpace(class.statsLine + " " + statsLine(d.Stats()))
 		}
-		class.Tins, class.Classes = tinValues(tinsOf(in.Scheduler)), classesOf(in.Scheduler)
+		class.tins = tinsOf(in.Scheduler)
+		class.Tins, class.Classes = tinValues(class.tins), classesOf(in.Scheduler)
 		cs = append(cs, class)
 	}
 	return cs
@@ -50,13 +51,25 @@ func classesOf(s sched.Scheduler) (cs []Class) {
 // ofEvery says that a class's counter is one that tc has for every qdisc.
 func ofEvery(f tc.Field) bool { return f.Key == "bytes" || f.Key == "packets" || f.Key == "drops" }
 
+// TinNames are tc's names of cake's tins, by what its option diffserv says; nil where
+// they are numbered.
+func TinNames(diffserv any) []string {
+	switch diffserv {
+	case "diffserv3":
+		return []string{"Bulk", "Best Effort", "Voice"}
+	case "diffserv4":
+		return []string{"Bulk", "Best Effort", "Video", "Voice"}
+	}
+	return nil
+}
+
 // tinTable prints tins as tc does: a column each, a line per counter.
-func tinTable(b *strings.Builder, tins [][]tc.Field) {
+func tinTable(b *strings.Builder, tins [][]tc.Field, options map[string]any) {
 	if len(tins) == 0 {
 		return
 	}
-	rows := [][]string{{"tin"}}
-	for i := range tins {
+	rows := [][]string{append([]string{"tin"}, TinNames(options["diffserv"])...)}
+	for i := len(rows[0]) - 1; i < len(tins); i++ {
 		rows[0] = append(rows[0], fmt.Sprint(i))
 	}
 	for row, f := range tins[0] {
@@ -64,7 +77,7 @@ func tinTable(b *strings.Builder, tins [][]tc.Field) {
 		for _, tin := range tins {
 			cells = append(cells, tin[row].String())
 		}
-		if slices.ContainsFunc(cells[1:], func(c string) bool { return c != "0" && c != "0us" && c != "0b" }) {
+		if slices.ContainsFunc(cells[1:], func(c string) bool { return c != "0" && c != "0us" && c != "0b" && c != "0bit" }) {
 			rows = append(rows, cells)
 		}
 	}
@@ -82,6 +95,11 @@ func classes(b *strings.Builder, cs []Class, indent string) {
 		}
 		if c.statsLine != "" {
 			fmt.Fprintf(b, "%s %s\n", indent, c.statsLine)
+		}
+		var table strings.Builder
+		tinTable(&table, c.tins, c.Options)
+		for line := range strings.Lines(table.String()) {
+			b.WriteString(indent + line)
 		}
 		classes(b, c.Classes, indent+"  ")
 	}

@@ -119,6 +119,7 @@ type Class struct {
 	Classes []Class          `json:"classes,omitempty"`
 
 	statsLine string
+	tins      [][]tc.Field
 }
 
 // Flow is one flow's share of a Run.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -367,6 +368,26 @@ func TestClassesOfTheirOwn(t *testing.T) {
 	for key, want := range run.Classes[1].Stats {
 		if got := back.Qdiscs[0].Classes[1][key]; fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("%s is %v in JSON, want %v", key, got, want)
+		}
+	}
+}
+
+// TestTinNames has the tins of cakes under tc's names, also where they are inside
+// another qdisc.
+func TestTinNames(t *testing.T) {
+	for qdisc, want := range map[string]string{
+		"cake":           `(?m)^  tin +Bulk +Best Effort +Voice\n  sent_bytes +0 +1000000 +0$`,
+		"cake diffserv4": `(?m)^  tin +Bulk +Best Effort +Video +Voice$`,
+		"cake diffserv8": `(?m)^  tin +0 +1 +2 +3 +4 +5 +6 +7$`,
+		"prio [pfifo] [cake diffserv4 bandwidth 9mbit]": `(?m)^    tin +Bulk +Best Effort +Video +Voice\n    threshold_rate +562496bit +9Mbit `,
+	} {
+		port, c := play(t, qdisc)
+		var words strings.Builder
+		if err := (&Report{Loop: Live, Runs: []*Run{NewRun(port, c, 0)}}).WriteWords(&words, Words{}); err != nil {
+			t.Fatal(err)
+		}
+		if !regexp.MustCompile(want).MatchString(words.String()) {
+			t.Errorf("%s: no %s in\n%s", qdisc, want, words.String())
 		}
 	}
 }

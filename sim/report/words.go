@@ -125,7 +125,7 @@ func (run *Run) counters(b *strings.Builder) {
 	if run.StatsLine != "" {
 		fmt.Fprintf(b, "  %s\n", run.StatsLine)
 	}
-	tinTable(b, run.tins)
+	tinTable(b, run.tins, run.Options)
 	classes(b, run.Classes, "  ")
 	reasons(b, "drops", run.DropsByReason)
 	reasons(b, "marks", run.MarksByReason)
