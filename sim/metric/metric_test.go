@@ -240,6 +240,8 @@ func TestScopes(t *testing.T) {
 		{"cake", "tin(3).drops == 0", `INVALID cake has no tin "3": there are Bulk, Best Effort or Voice`},
 		{"cake", "tin(1).drop == 0", `INVALID cake.tin(1) has no metric "drop": did you mean drops?`},
 		{"prio", "class(1:2).qlen == 0", "ok is 0, limit 0"},
+		{"prio", "class(1:2).bytes == bytes", "ok is 300000b, limit 300000b"},
+		{"prio [pfifo] [pfifo limit 10] [pfifo]", "class(1:2).drops == drops", "ok is 252, limit 252"},
 		{"prio", "class(1:9).qlen == 0", `INVALID prio has no class "1:9": there are 1:1, 1:2 or 1:3`},
 		{"tbf rate 1mbit burst 10k limit 30k [ codel ]", "class(1:1).maxpacket <= 1514", "ok is 1000, limit 1514: 514 (33.9%) to spare"},
 		{"dualpi2", "dualpi2.ecn_mark == 0", "ok is 0, limit 0"},

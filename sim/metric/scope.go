@@ -20,10 +20,10 @@ type Scope struct {
 
 // scopes is every scope.
 var scopes = []Scope{
-	{"flow", "SELECTOR", "all flows that match, as one: udp, udp:5201, 10.0.1.2, tcp:10.0.0.0/8:80, SOURCE>DESTINATION, a flow as the report prints it, or several with commas between", flowPlace},
+	{"flow", "SELECTOR", "all flows that match, as one: udp, udp:5201, 10.0.1.2, tcp:10.0.0.0/8:80, SOURCE>DESTINATION, a flow as the report prints it, or several with commas between; or a name for such, of --flow or of a scenario", flowPlace},
 	{"tin", "NAME or NUMBER", "a tin of cake by tc's name for it (Bulk, Best Effort, Video, Voice), or by its number from 0", tinPlace},
 	{"station", "ADDRESS or NUMBER", "a station of a WiFi link, as the report names it, or by its number from 0; of mac80211 by its number", stationPlace},
-	{"class", "ID", "a qdisc inside another, by tc's class (1:2)", classPlace},
+	{"class", "ID", "a qdisc inside another, by tc's class (1:2): has its own counters, and qlen, backlog_bytes, packets, bytes, drops", classPlace},
 }
 
 // Scopes lists the scopes. The list is the caller's.
