@@ -123,9 +123,26 @@ func (f *cellFile) table(t map[string]any, station int, known, others tc.Options
 		if err != nil {
 			return nil, f.fail(station, key, err.Error())
 		}
-		words = append(words, spelled(key, t[key], values)...)
+		own := spelled(key, t[key], values)
+		if err := f.belong(station, key, own); err != nil {
+			return nil, err
+		}
+		words = append(words, own...)
 	}
 	return words, nil
+}
+
+// belong says whether all words of a key are about what its table is about.
+func (f *cellFile) belong(station int, key string, words []string) error {
+	for _, w := range words {
+		switch {
+		case w == "sta":
+			return f.fail(station, key, `"sta" is another's: write a table [[sta]] of its own`)
+		case link.IsImpairment(w):
+			return f.fail(station, key, fmt.Sprintf(`%q happens behind the medium: write behind = "%s ..." before the first [[sta]]`, w, w))
+		}
+	}
+	return nil
 }
 
 // spelled are the words of a key: a rate may be several, and what sets one

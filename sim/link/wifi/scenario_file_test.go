@@ -63,6 +63,8 @@ func TestCellFileErrors(t *testing.T) {
 		sta + "weight = 3.5\n":                       "line 4: sta 1: weight: want text, a whole number, true, false or a list of such",
 		sta + "weight = ''\n":                        "line 4: sta 1: weight: want something in it",
 		sta + "errors = [['1%', '2%']]\n":            "errors: want texts or whole numbers in the list",
+		sta + "rate = 'sgi sta 10.0.0.9 mcs0'\n":     `line 4: sta 1: rate: "sta" is another's: write a table [[sta]] of its own`,
+		sta + "sends = 'be 1500 delay 5ms'\n":        `line 4: sta 1: sends: "delay" happens behind the medium: write behind = "delay ..." before the first [[sta]]`,
 		"sta = 3\n":                                  "line 1: sta: want a table [[sta]] for each station",
 		"standard = \n":                              "file x.toml: line 1: ",
 		sta + sta:                                    "sta any: an address of it is another station's",
