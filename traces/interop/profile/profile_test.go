@@ -69,6 +69,7 @@ func TestParse(t *testing.T) {
 		{"iBox, a small buffer", iboxText("85043", "900"), ether, "rate 2904kbit delay 231ms", "bfifo limit 900", "smaller than a packet"},
 
 		{"rattan", rattanText(plainBw, plainWait, plainLoss), ether, "rate 30mbit overhead -14 delay 10ms loss 0.1%", "pfifo limit 60", "random numbers are others"},
+		{"rattan, its own run", rattanText(plainBw) + "[commands]\nleft = [\"ping\"]\n[env]\nmode = \"Isolated\"\n", raw, "rate 30mbit", "pfifo limit 60", "rattan's own run is not here: commands, env."},
 		{"rattan, back", rattanText(plainBw), down, "unlimited delay 7ms", "pfifo", "No cell has a bandwidth"},
 		{"rattan, older", strings.ReplaceAll(rattanText(plainBw), "[cells.", "[devices."), ether, "rate 30mbit overhead -14", "pfifo limit 60", ""},
 		{"rattan, a trace without link layer", rattanText(plainBw), raw, "rate 30mbit", "pfifo limit 60", ""},

@@ -57,10 +57,17 @@ func parseRattan(data []byte, o Options) (*Profile, error) {
 // sections checks the top of the tree.
 func (r *rattan) sections(tree map[string]any) error {
 	known := append([]string{"cells", "devices", "links"}, rattanSections...)
+	var own []string
 	for _, k := range slices.Sorted(maps.Keys(tree)) {
 		if !slices.Contains(known, k) {
 			return fmt.Errorf("read the rattan config: unknown section %q: there are %s", k, strings.Join(known, ", "))
 		}
+		if slices.Contains(rattanSections, k) {
+			own = append(own, k)
+		}
+	}
+	if len(own) > 0 {
+		r.note("What is about rattan's own run is not here: %s.", strings.Join(own, ", "))
 	}
 	cells, newer := tree["cells"].(map[string]any)
 	devices, older := tree["devices"].(map[string]any)
