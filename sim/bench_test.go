@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/uqtool/uq/sim"
@@ -106,7 +107,7 @@ func simulateFile(b *testing.B, path, qdisc string, packets uint64) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	src, err := traces.NewSource(tr, traces.SourceOptions{Seed: 1})
+	src, err := traces.NewSource(tr, traces.SourceOptions{Seed: 1, NoTransport: !strings.Contains(qdisc, "ack-filter")})
 	if err != nil {
 		b.Fatal(err)
 	}

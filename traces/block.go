@@ -20,8 +20,9 @@ type Block struct {
 	HeadersOnly bool
 	// byWindows is the wish to have those that are decoded together, of a block of
 	// headers only, a window at a time, from rest, until the next block is read.
-	byWindows bool
-	rest      *joint // nil where they are all there
+	byWindows   bool
+	noTransport bool   // and not flags, seq and ack
+	rest        *joint // nil where they are all there
 
 	// Flows and Paths are the dictionaries that Flow and Path index, in order of
 	// first appearance in the block.

@@ -29,6 +29,9 @@ type SourceOptions struct {
 	From, To pkt.Time
 	// Limit is how many packets to give at most; 0 is no bound.
 	Limit uint64
+	// NoTransport spares the decoding of what TCPFlags, Seq and Ack hold, for those
+	// who do not look at them: what they are then is not specified.
+	NoTransport bool
 }
 
 // BlockReader gives a trace block by block; a Reader is one.
@@ -85,7 +88,7 @@ func NewSource(r BlockReader, opts SourceOptions) (*Source, error) {
 		s.opts.Limit = math.MaxUint64
 	}
 	if tr, ok := r.(*Reader); ok {
-		s.block.byWindows = true
+		s.block.byWindows, s.block.noTransport = true, opts.NoTransport
 		if opts.From > 0 {
 			tr.SkipTo(opts.From)
 		}

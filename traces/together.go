@@ -131,6 +131,9 @@ func (c *codec) decodeTogether(b *Block) {
 	d.n, d.done, d.flows, d.always = len(b.Flow), 0, c.flowStates(b), false
 	d.list = grow(d.list, int(numTogether)*maxWidth)[:0]
 	for k := hdrTogether; k < numTogether; k++ {
+		if k >= flagsTogether && b.byWindows && b.noTransport {
+			c.together[k] = stored{}
+		}
 		at := len(d.list)
 		d.list = c.together[k].split(d.list, d.n)
 		d.cols[k].planes, d.cols[k].rest = d.list[at:], uint32(c.together[k].rest)

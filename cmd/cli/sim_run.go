@@ -33,7 +33,8 @@ type simulation struct {
 	setting string
 	// watch makes what else follows the decisions of a qdisc, the lane-th; it
 	// may answer nil.
-	watch []func(lane int, qdisc string) egress.Sink
+	watch   []func(lane int, qdisc string) egress.Sink
+	watched bool // something does
 	// air, if not nil, draws the medium of an access point.
 	air *airing
 	// quiet shows no progress.
@@ -155,16 +156,16 @@ func (c *simulation) simulate(ctx context.Context, s *streams, in *input, tr *op
 		defer status.clear()
 		tr.onRead = status.add
 	}
-	src, err := traces.NewSource(tr.Reader, traces.SourceOptions{Seed: c.seed, Split: c.gso == gsoSplit})
+	lanes, collectors, err := c.lanes(s.ports, tr.Header())
+	if err != nil {
+		return nil, err
+	}
+	src, err := traces.NewSource(tr.Reader, traces.SourceOptions{Seed: c.seed, Split: c.gso == gsoSplit, NoTransport: !c.looksAtTransport(s.ports.Qdiscs)})
 	if err != nil {
 		return nil, usageErrorf("%s: %w", in.name, err)
 	}
 	ahead := traces.NewPrefetch(src)
 	defer ahead.Close()
-	lanes, collectors, err := c.lanes(s.ports, tr.Header())
-	if err != nil {
-		return nil, err
-	}
 	res := &simulated{header: tr.Header(), name: in.name}
 	_, err = sim.RunAll(&interruptibleFiller{interruptible{ctx: ctx, src: ahead}, ahead}, lanes)
 	if err != nil && !errors.As(err, &res.damage) {
@@ -188,6 +189,7 @@ func (c *simulation) lanes(ports egress.Maker, h traces.Header) (lanes []sim.Lan
 		var sink egress.Sink = collector
 		for _, watch := range c.watch {
 			if w := watch(i, q); w != nil {
+				c.watched = true
 				sink = egress.Tee(sink, w)
 			}
 		}
