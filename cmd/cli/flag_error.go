@@ -6,6 +6,8 @@ import (
 	"strconv"
 
 	"github.com/spf13/pflag"
+
+	"github.com/uqtool/uq/sim/tc"
 )
 
 // flagWants says what flags of a type want, by the type's name.
@@ -27,8 +29,16 @@ func flagWants(kind string) string {
 	return ""
 }
 
-// flagError is an error of reading flags in words of the command line.
-func flagError(err error) error {
+// flagError is an error of reading a command's flags in words of the command line.
+func flagError(fs *pflag.FlagSet, err error) error {
+	var none *pflag.NotExistError
+	if errors.As(err, &none) && none.GetSpecifiedShortnames() == "" {
+		var known []string
+		fs.VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
+		if like := tc.Nearest(none.GetSpecifiedName(), known); like != "" {
+			return usageErrorf("%w: did you mean --%s?", err, like)
+		}
+	}
 	var bad *pflag.InvalidValueError
 	if !errors.As(err, &bad) {
 		return usageErrorf("%w", err)

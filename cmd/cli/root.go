@@ -188,7 +188,7 @@ func onlyCommands(cmd *cobra.Command) {
 		if c == cmd && c.Flags().NArg() > 0 {
 			return unknownCommand(c, c.Flags().Arg(0))
 		}
-		return flagError(err)
+		return flagError(c.Flags(), err)
 	})
 }
 

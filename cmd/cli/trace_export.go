@@ -38,6 +38,8 @@ the colon, or the one whose ending the file has:
 Tables have the names of uq trace cat --json. Their times are ns since the trace's
 time zero; what is absent is an empty field or null. In a pcapng a packet is on up
 to three interfaces, arrivals, departures and drops, with the same epb_packetid.
+Wireshark takes the second sight of a packet for a retransmission; for one side
+alone: tshark -r run.pcapng -Y 'frame.interface_id == 1' -w departures.pcapng.
 uq sim --export writes what a simulation decided in the same formats.`,
 		Example: `  uq trace export t.zst -o t.pcapng -o t.csv
   uq trace export t.zst --format jsonl -o - | jq 'select(.verdict == "drop")'`,
