@@ -19,14 +19,15 @@ type Params struct {
 	DCF bool
 }
 
-// DefaultParams are the standard's for stations (802.11-2020, table 9-155), with
-// no TXOP but for a single exchange.
+// DefaultParams are the standard's for stations (802.11-2020, table 9-155), but
+// that background and best effort send one exchange at a time, as implementations
+// have it.
 func DefaultParams() [pkt.NumACs]Params {
 	return [pkt.NumACs]Params{
 		pkt.ACBK: {AIFSN: 7, CWMin: 15, CWMax: 1023},
 		pkt.ACBE: {AIFSN: 3, CWMin: 15, CWMax: 1023},
-		pkt.ACVI: {AIFSN: 2, CWMin: 7, CWMax: 15},
-		pkt.ACVO: {AIFSN: 2, CWMin: 3, CWMax: 7},
+		pkt.ACVI: {AIFSN: 2, CWMin: 7, CWMax: 15, TXOP: 4096 * us},
+		pkt.ACVO: {AIFSN: 2, CWMin: 3, CWMax: 7, TXOP: 2080 * us},
 	}
 }
 

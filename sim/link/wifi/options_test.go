@@ -269,14 +269,15 @@ func TestRetries(t *testing.T) {
 }
 
 // TestAir has what a cell does in its first milliseconds, for a reader to judge: a
-// beacon after PIFS, an aggregate after AIFS, and two packets of a higher category.
+// beacon after PIFS, an aggregate after AIFS, and three packets of a higher
+// category in one TXOP, a SIFS apart.
 func TestAir(t *testing.T) {
 	conf := cell(ht(20, 7, 800), ofdm(54))
 	conf.BeaconInterval, conf.EDCA[pkt.ACBE].AIFSN = 100*TU, 3
 	conf.Stations[1].Uplink = &Uplink{AC: pkt.ACVI, Bytes: 200, Gap: 2 * time.Millisecond}
 	airs, _, _ := watch(conf, 1500, 20*time.Millisecond)
 	var b strings.Builder
-	for _, a := range airs[:12] {
+	for _, a := range airs[:14] {
 		fmt.Fprintf(&b, "%7.1f %7.1f %s %d", float64(a.Start)/1e3, float64(a.End)/1e3, a.Kind, a.Station)
 		if a.MPDUs > 0 {
 			fmt.Fprintf(&b, " %d MPDUs %d bytes", a.MPDUs, a.Bytes)
@@ -292,10 +293,12 @@ func TestAir(t *testing.T) {
  4316.0  4386.0 contention -1
  4386.0  4442.0 up 1 1 MPDUs 238 bytes
  4442.0  4486.0 response 1
- 4486.0  4529.0 contention -1
- 4529.0  4585.0 up 1 1 MPDUs 238 bytes
- 4585.0  4629.0 response 1
- 4629.0  4663.0 contention -1
+ 4486.0  4502.0 response 1
+ 4502.0  4558.0 up 1 1 MPDUs 238 bytes
+ 4558.0  4602.0 response 1
+ 4602.0  4618.0 response 1
+ 4618.0  4674.0 up 1 1 MPDUs 238 bytes
+ 4674.0  4718.0 response 1
 `
 	if b.String() != want[1:] {
 		t.Errorf("the medium:\n%s", b.String())
