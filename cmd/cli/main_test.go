@@ -85,5 +85,6 @@ func TestLiveScript(t *testing.T) {
 	if err := netns.Available(); err != nil {
 		t.Skip(err)
 	}
+	t.Parallel()
 	runScripts(t, "testdata/live", nil)
 }

@@ -291,9 +291,11 @@ var modes = map[string][]string{
 	"dropper": {"--qdisc", "pfifo limit 20", "--link", "rate 1mbit"},
 }
 
-// inPlaces runs f for the named modes, each in a namespace of its own.
+// inPlaces runs f for the named modes, each in a namespace of its own, beside
+// other tests.
 func inPlaces(t *testing.T, names string, f func(p *place, mode []string)) {
 	t.Helper()
+	t.Parallel()
 	for _, name := range strings.Fields(names) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

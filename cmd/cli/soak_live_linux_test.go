@@ -207,11 +207,7 @@ const (
 // never seen before: memory and handles stay what they are, and every decision
 // is computed again. make soak-live takes ten minutes.
 func TestLiveSoak(t *testing.T) {
-	short := 15
-	if testing.Short() { // as under the race detector, which needs memory of its own
-		short = 6
-	}
-	seconds := soakSeconds(t, short)
+	seconds := soakSeconds(t, 8)
 	file := filepath.Join(t.TempDir(), "t.zst")
 	var samples []sample
 	rep, _ := soak(t, fmt.Sprintf("churn %d", seconds), file, func(over <-chan struct{}) { samples = watchRouter(over) },
