@@ -85,10 +85,11 @@ func BenchmarkTrace(b *testing.B) {
 func BenchmarkTraceOneCore(b *testing.B) {
 	const packets = 4000000
 	path := writeTrace(b, packets)
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	for _, qdisc := range []string{"pfifo", "fq_codel", "cake"} {
 		b.Run(qdisc, func(b *testing.B) {
+			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // here: b.Run sets it
 			b.ReportAllocs()
+			b.ResetTimer()
 			for range b.N {
 				simulateFile(b, path, qdisc, packets)
 			}
