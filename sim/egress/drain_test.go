@@ -1,6 +1,7 @@
 package egress_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -72,3 +73,52 @@ func TestDrainStarves(t *testing.T) {
 type discard struct{}
 
 func (discard) Event(egress.Event) {}
+
+// twice is a FIFO that drops, or lets go, a packet that it gave up before.
+type twice struct {
+	sched.Scheduler
+	drop sched.DropFunc
+	kept *pkt.Packet
+	lets bool
+}
+
+func (s *twice) Dequeue(now pkt.Time) *pkt.Packet {
+	if s.kept != nil && s.lets {
+		return s.kept
+	}
+	p := s.Scheduler.Dequeue(now)
+	if s.kept == nil {
+		s.kept = p
+		s.drop(now, p, pkt.AQM)
+		return s.Dequeue(now)
+	}
+	s.drop(now, s.kept, pkt.AQM)
+	return p
+}
+
+// TestGivenUpTwice: a scheduler that gives up a packet twice is named.
+func TestGivenUpTwice(t *testing.T) {
+	for lets, want := range map[bool]string{false: "dropped packet 0", true: "let go packet 0"} {
+		func() {
+			defer func() {
+				if got, _ := recover().(string); !strings.Contains(got, want) || !strings.Contains(got, "egress_test.twice") {
+					t.Errorf("panics with %q, want %q and the scheduler's type", got, want)
+				}
+			}()
+			pool := &pkt.Pool{}
+			port, err := egress.New(func(d sched.DropFunc) (sched.Scheduler, error) {
+				s, err := builtin.New("pfifo", sched.Env{Drop: d})
+				return &twice{Scheduler: s, drop: d, lets: lets}, err
+			}, &hogged{every: 1}, discard{}, pool)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range 3 {
+				p := pool.Get()
+				p.ID, p.Len, p.Segs, p.Flow = uint64(i), 1000, 1, towards(1, "10.0.0.1", "10.0.0.2")
+				port.Enqueue(0, p)
+			}
+			port.Drain()
+		}()
+	}
+}

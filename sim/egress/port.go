@@ -212,7 +212,7 @@ func (p *Port) Drain() {
 
 // Starving is a Drain in which nothing has left for so many steps and as long.
 const (
-	starvingSteps = 100_000
+	starvingSteps = 1000
 	starvingTime  = pkt.Time(60_000_000_000)
 )
 
@@ -294,9 +294,17 @@ func (p *Port) leave(e inFlight) {
 
 // drop is the scheduler's DropFunc.
 func (p *Port) drop(now pkt.Time, q *pkt.Packet, why pkt.Reason) {
+	if q.Flow == nil {
+		p.gone("dropped", q)
+	}
 	p.left++
 	p.sink.Event(Event{Time: now, Kind: Drop, Packet: q, Reason: why})
 	p.pool.Put(q)
+}
+
+// gone ends a run whose scheduler gave up a packet that is no longer its own.
+func (p *Port) gone(what string, q *pkt.Packet) {
+	panic(fmt.Sprintf("egress: at %v scheduler %T %s packet %d, which had left before: see schedtest.Conformance", p.now, p.sched, what, q.ID))
 }
 
 // opportunity is the port as the link sees it while transmitting.
@@ -309,6 +317,9 @@ func (o *opportunity) Take(now pkt.Time) *pkt.Packet { return o.taken(now, o.sch
 func (o *opportunity) taken(now pkt.Time, q *pkt.Packet) *pkt.Packet {
 	if q == nil {
 		return nil
+	}
+	if q.Flow == nil {
+		(*Port)(o).gone("let go", q)
 	}
 	q.Dequeued = now
 	o.takes++

@@ -62,7 +62,7 @@ func newPort(t *testing.T, s sched.Scheduler, l link.Link) (*Port, *log, *pkt.Po
 
 func send(p *Port, pool *pkt.Pool, at pkt.Time, id uint64) {
 	q := pool.Get()
-	q.ID, q.Arrival, q.Len, q.Segs = id, at, 1, 1
+	q.ID, q.Arrival, q.Len, q.Segs, q.Flow = id, at, 1, 1, &pkt.Flow{}
 	p.Enqueue(at, q)
 }
 

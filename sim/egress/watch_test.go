@@ -48,7 +48,7 @@ func TestWatchOutcomes(t *testing.T) {
 	port.WatchOutcomes(func(since pkt.Time, q *pkt.Packet) { got = append(got, fmt.Sprint(int64(since), " ", q.ID)) })
 	for id := range uint64(2) {
 		p := pool.Get()
-		p.ID, p.Len = id, 1000
+		p.ID, p.Len, p.Flow = id, 1000, &pkt.Flow{}
 		port.Enqueue(0, p)
 	}
 	port.Drain()
