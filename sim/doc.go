@@ -33,7 +33,7 @@
 //	sim/report         events to numbers to words and JSON
 //	  series           a run over time, in bounded memory
 //	  svg figure       figures for papers; html: the page; plot: a terminal
-//	sim/explain        why a packet was dropped, marked or late; two runs compared
+//	sim/explain        why a packet was dropped, marked or late; diff: two runs compared
 //	sim/metric         numbers of a report by name, and assertions about them
 //	sim/scenario       what to run and what to expect of it, from a file
 //	sim                Run, RunAll, Loop with Agents
@@ -41,6 +41,8 @@
 //	  corpus synth     real recordings; made-up ones
 //	record             the capture loop: accepts at once, writes down
 //	  nfq decode nft   the queue's socket; headers to records; rules
+//	  nfq/plain        go-nfqueue's own way, to compare with; nfq/nfqtest: a fake queue
+//	  livetest         tests inside namespaces of their own
 //	  thread metrics   where the loops run; Prometheus
 //	replay             the live loop around a Port, and Verify
 //	  raw              copies of packets, past the queue
@@ -50,7 +52,7 @@
 //	  doctor           tries what a machine can do, says how to get the rest
 //	traces/interop     what happened as one stream of events, for other programs
 //	  pcap table parquet flent hdr mahimahi   the formats, and formats, the list
-//	  tools            holds exports against those programs
+//	  tools            holds exports against those programs; interoptest: runs to export
 //	  profile          networks that other emulators describe, as scenarios
 //	cmd/cli            the command as a package; cmd/uq is main around it
 //

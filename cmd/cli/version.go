@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -12,8 +13,13 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// version is the release's, set by who builds one: -ldflags '-X
+// github.com/uqtool/uq/cmd/cli.version=1.2.3'. Else it is the module's.
+var version string
+
 // versionReport is what uq version --json prints.
 type versionReport struct {
+	Format   int    `json:"uq_format"`
 	Version  string `json:"version"` // of the module, or "(devel)"
 	Go       string `json:"go"`
 	Platform string `json:"platform"` // GOOS/GOARCH
@@ -73,14 +79,14 @@ func setVersion(cmd *cobra.Command) {
 
 func buildVersion() versionReport {
 	v := versionReport{
-		Version: "(devel)", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH,
+		Format: 1, Version: cmp.Or(version, "(devel)"), Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH,
 		Dependencies: []versionedModule{},
 	}
 	bi, ok := debug.ReadBuildInfo()
 	if !ok {
 		return v
 	}
-	if bi.Main.Version != "" {
+	if version == "" && bi.Main.Version != "" {
 		v.Version = bi.Main.Version
 	}
 	for _, set := range bi.Settings {
