@@ -298,11 +298,11 @@ type minded struct {
 	asked int
 }
 
-var enough = errors.New("enough")
+var errEnough = errors.New("enough")
 
 func (m *minded) Mind() error {
 	m.asked++
-	return enough
+	return errEnough
 }
 
 // TestMinder: a source that is no longer minded ends the run while packets still
@@ -315,7 +315,7 @@ func TestMinder(t *testing.T) {
 		t.Errorf("%d arrivals, %v, asked %d times, %d delivered", n, err, few.asked, r.c.Total.DeliveredPackets)
 	}
 	r = newRig(t, "pfifo limit 100000", "rate 1mbit", nil)
-	if n, err := sim.Run(many, r.port, r.pool); n != 50_000 || err != enough || many.asked != 1 || r.c.Total.DeliveredPackets == 0 {
+	if n, err := sim.Run(many, r.port, r.pool); n != 50_000 || err != errEnough || many.asked != 1 || r.c.Total.DeliveredPackets == 0 {
 		t.Errorf("%d arrivals, %v, asked %d times, %d delivered", n, err, many.asked, r.c.Total.DeliveredPackets)
 	}
 }
