@@ -48,9 +48,8 @@ func (q *Queue) ask(msg []byte, seq uint32) (unix.Errno, error) {
 		switch errno {
 		case 0, unix.EINTR, unix.ENOBUFS: // what ENOBUFS stands for shows as a gap
 		case unix.EAGAIN:
-			q.sock.begin(time.Until(end))
-			if err := q.sock.wait(q.sock.fd, q.wake); err != nil {
-				return 0, fmt.Errorf("wait for the kernel's answer: %w", err)
+			if errno := q.sock.sleep(q.sock.fd, q.wake, max(time.Until(end), 0)); errno != 0 && errno != unix.EINTR {
+				return 0, fmt.Errorf("wait for the kernel's answer: %w", errno)
 			}
 			continue
 		default:

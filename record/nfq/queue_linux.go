@@ -91,14 +91,18 @@ func (q *Queue) Receive(timeout time.Duration) (Batch, error) {
 		return q.takeEarly(), nil
 	}
 	q.sock.begin(timeout)
-	for {
+	for nap := false; ; {
 		if q.stop.Load() && !q.stopping {
 			q.stopFeed()
 		}
 		n, err := 0, unix.EAGAIN
-		if q.stopping || !q.sock.waitsFirst() {
+		switch {
+		case nap && !q.stopping:
+			n, err = q.sock.recvAsleep()
+		case q.stopping || !q.sock.waitsFirst():
 			n, err = q.sock.recv()
 		}
+		nap = false
 		switch err {
 		case 0:
 			q.sock.each(n, &q.in)
@@ -122,8 +126,9 @@ func (q *Queue) Receive(timeout time.Duration) (Batch, error) {
 		if q.sock.over() {
 			return q.batch(), nil
 		}
-		if err := q.sock.wait(q.sock.fd, q.wake); err != nil {
-			return q.batch(), fmt.Errorf("wait for queue %d: %w", q.num, err)
+		var werr error
+		if nap, werr = q.sock.wait(q.sock.fd, q.wake); werr != nil {
+			return q.batch(), fmt.Errorf("wait for queue %d: %w", q.num, werr)
 		}
 	}
 }

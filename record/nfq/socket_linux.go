@@ -2,6 +2,7 @@ package nfq
 
 import (
 	"fmt"
+	"runtime"
 	"time"
 	"unsafe"
 
@@ -54,6 +55,10 @@ func newSocket(c Config) (*socket, error) {
 	if c.Queues == 1 {
 		_ = unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_CAP_ACK, 1)
 	}
+	if err := s.blocks(); err != nil {
+		_ = s.close()
+		return nil, fmt.Errorf("open queue %d: %w", c.Queue, err)
+	}
 	// Connected to the kernel, the socket takes no messages from programs.
 	if err := unix.Connect(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		_ = s.close()
@@ -91,6 +96,19 @@ func openFD(c Config) (int, error) {
 	return fd, dupErr
 }
 
+// blocks makes the socket one whose reads sleep, for a nap, unless they say that
+// they do not.
+func (s *socket) blocks() error {
+	if err := unix.SetNonblock(s.fd, false); err != nil {
+		return fmt.Errorf("make the socket wait: %w", err)
+	}
+	tv := unix.NsecToTimeval(int64(maxNap))
+	if err := unix.SetsockoptTimeval(s.fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &tv); err != nil {
+		return fmt.Errorf("limit the socket's waits: %w", err)
+	}
+	return nil
+}
+
 // setRcvBuf asks for n bytes of receive buffer, beyond the system's limit if
 // allowed, and returns what the kernel granted.
 func (s *socket) setRcvBuf(n int) int {
@@ -105,6 +123,26 @@ func (s *socket) setRcvBuf(n int) int {
 func (s *socket) recv() (int, unix.Errno) {
 	n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(s.fd),
 		uintptr(unsafe.Pointer(&s.msgs[0])), uintptr(len(s.msgs)), unix.MSG_DONTWAIT, 0, 0)
+	return s.received(n, errno)
+}
+
+// recvAsleep does so, and sleeps until there is one; EAGAIN is the end of a nap.
+// It has sleep's ways with the runtime.
+func (s *socket) recvAsleep() (int, unix.Errno) {
+	var n uintptr
+	var errno unix.Errno
+	if asleep.Add(1) < int64(runtime.GOMAXPROCS(0)) {
+		n, _, errno = unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(s.fd),
+			uintptr(unsafe.Pointer(&s.msgs[0])), uintptr(len(s.msgs)), unix.MSG_WAITFORONE, 0, 0)
+	} else {
+		n, _, errno = unix.Syscall6(unix.SYS_RECVMMSG, uintptr(s.fd),
+			uintptr(unsafe.Pointer(&s.msgs[0])), uintptr(len(s.msgs)), unix.MSG_WAITFORONE, 0, 0)
+	}
+	asleep.Add(-1)
+	return s.received(n, errno)
+}
+
+func (s *socket) received(n uintptr, errno unix.Errno) (int, unix.Errno) {
 	s.drained = errno == 0 && int(n) < len(s.msgs)
 	if errno != 0 {
 		return 0, errno

@@ -96,8 +96,14 @@ func (w *waiter) crowded(now time.Time) {
 	w.yielded = time.Time{}
 }
 
-// wait passes a little time, or what is left of it asleep.
-func (w *waiter) wait(fd, wake int) error {
+// maxNap is how long a read sleeps at most, in the kernel's own rough time: a
+// Shutdown waits that long.
+const maxNap = 50 * time.Millisecond
+
+// wait passes a little time, or what is left of it asleep. Where rough time will
+// do it says nap instead: the next read is to sleep, which is one call for a
+// lone packet where ppoll and a read are two.
+func (w *waiter) wait(fd, wake int) (nap bool, err error) {
 	now := time.Now()
 	w.crowded(now)
 	if w.from.IsZero() {
@@ -113,18 +119,21 @@ func (w *waiter) wait(fd, wake int) error {
 	if left != 0 && w.quick && now.Sub(w.idle) < w.budget && now.After(w.calm) {
 		w.yielded = now
 		_, _, _ = unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
-		return nil
+		return false, nil
+	}
+	if left < 0 || left >= 2*maxNap {
+		return true, nil
 	}
 	errno := w.sleep(fd, wake, left)
 	switch errno {
 	case unix.EINTR: // the runtime's signals are not the caller's business
 		w.slept = left == 0
-		return nil
+		return false, nil
 	case 0:
 		w.slept = true
-		return nil
+		return false, nil
 	}
-	return errno
+	return false, errno
 }
 
 // asleep counts the threads of this process that sleep behind the runtime's
