@@ -51,8 +51,8 @@ drop, duplicate (the link made a copy, which has its number and is told of as co
 from there on), corrupt (before its deliver) or uplink (the packet arrived at a
 station of the link, which sends it past the scheduler). The events of each qdisc
 are in order of time, those of one instant in order of cause; with several qdiscs
-theirs are mixed, and words begin with the kind of the qdisc. Sojourn and age_ns
-are the time since the packet's arrival.`
+theirs are mixed, and words begin with the kind of the qdisc (pfifo#2 where there
+are two). Sojourn and age_ns are the time since the packet's arrival.`
 
 // eventRun is a run that is read from lines of events.
 type eventRun struct {

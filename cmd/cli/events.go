@@ -9,21 +9,22 @@ import (
 
 	"github.com/uqtool/uq/sim/egress"
 	"github.com/uqtool/uq/sim/pkt"
+	"github.com/uqtool/uq/sim/report"
 )
 
 // eventOutput is where the events of one or more ports go, a line each: as words,
 // or as JSON objects. With several ports each line of words begins with its
-// qdisc's kind.
+// qdisc's kind, numbered where it occurs twice: "codel#2".
 //
 //	0.120000000 drop 17 aqm len 1514 sojourn 0.114000000 tcp 10.0.1.2:4000>10.0.2.2:80
 type eventOutput struct {
-	w     *bufio.Writer
-	json  bool
-	named bool
+	w      *bufio.Writer
+	json   bool
+	qdiscs []string
 }
 
-func newEventOutput(w io.Writer, asJSON, named bool) *eventOutput {
-	return &eventOutput{w: bufio.NewWriterSize(w, 64<<10), json: asJSON, named: named}
+func newEventOutput(w io.Writer, asJSON bool, qdiscs []string) *eventOutput {
+	return &eventOutput{w: bufio.NewWriterSize(w, 64<<10), json: asJSON, qdiscs: qdiscs}
 }
 
 // flush reports the first error any write met; nil has nothing to flush.
@@ -34,16 +35,31 @@ func (o *eventOutput) flush() error {
 	return o.w.Flush()
 }
 
-// sink is one qdisc's way to o.
-func (o *eventOutput) sink(qdisc string) *eventWriter {
+// sink is the way of qdisc number i to o.
+func (o *eventOutput) sink(i int, qdisc string) *eventWriter {
 	e := &eventWriter{w: o.w, json: o.json, qdisc: qdisc}
-	if !o.json {
-		o.w.WriteString("# qdisc " + qdisc + "\n")
-		if o.named {
-			e.prefix = strings.Fields(qdisc)[0] + " "
-		}
+	if o.json {
+		return e
 	}
+	name := "# qdisc "
+	if len(o.qdiscs) > 1 {
+		e.prefix = o.label(i)
+		if strings.Contains(e.prefix, "#") {
+			name = "# " + e.prefix + " is qdisc "
+		}
+		e.prefix += " "
+	}
+	o.w.WriteString(name + qdisc + "\n")
 	return e
+}
+
+// label is qdisc i's kind, numbered where it occurs twice.
+func (o *eventOutput) label(i int) string {
+	kinds := &report.Report{}
+	for _, q := range o.qdiscs {
+		kinds.Runs = append(kinds.Runs, &report.Run{Kind: strings.Fields(q)[0]})
+	}
+	return kinds.Label(i)
 }
 
 // eventWriter is a Sink that prints.

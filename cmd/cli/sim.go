@@ -124,8 +124,8 @@ func runSim(ctx context.Context, s *streams, o simOptions) error {
 	}
 	var out *eventOutput
 	if o.events {
-		out = newEventOutput(s.out, o.json, len(o.qdiscs) > 1)
-		o.watch = append(o.watch, func(_ int, qdisc string) egress.Sink { return out.sink(qdisc) })
+		out = newEventOutput(s.out, o.json, o.qdiscs)
+		o.watch = append(o.watch, func(i int, qdisc string) egress.Sink { return out.sink(i, qdisc) })
 	}
 	res, err := o.run(ctx, s)
 	if ferr := out.flush(); ferr != nil {
