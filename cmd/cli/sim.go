@@ -62,7 +62,7 @@ trace's header states is used.
 			switch {
 			case o.list:
 				return runSimList(s, o.json)
-			case o.help != "":
+			case cmd.Flags().Changed("qdisc-help"):
 				return runQdiscHelp(s, o.help)
 			case o.metrics:
 				return runSimMetrics(s, o.json)
