@@ -102,7 +102,7 @@ func writeVerify(s *streams, r verifyReport, asJSON bool) error {
 	}
 	what := "agree"
 	if r.Divergence != nil {
-		what = "compared, the last of which differs"
+		what = "compared, the last of which differs: what follows was not"
 	}
 	w := &strings.Builder{}
 	fmt.Fprintf(w, "%s: %s, link %s, seed %d\n", printable(r.Trace, ""), printable(r.Scheduler.Qdisc, ""), printable(r.Scheduler.Link, ""), r.Scheduler.Seed)
@@ -117,7 +117,9 @@ func writeVerify(s *streams, r verifyReport, asJSON bool) error {
 	if len(r.Losses) > 0 {
 		fmt.Fprintf(w, "lost in the live run: %s\n", lossWords(r.Losses))
 	}
-	fmt.Fprintf(w, "digest %s\n", printable(r.Digest, ""))
+	if r.Digest != "" {
+		fmt.Fprintf(w, "digest %s\n", printable(r.Digest, ""))
+	}
 	_, err := io.WriteString(s.out, w.String())
 	return err
 }
