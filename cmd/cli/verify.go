@@ -101,7 +101,10 @@ func writeVerify(s *streams, r verifyReport, asJSON bool) error {
 		return encodeJSON(s.out, r)
 	}
 	what := "agree"
-	if r.Divergence != nil {
+	switch {
+	case r.Divergence != nil && r.Digest != "":
+		what = "compared, of which the digest differs"
+	case r.Divergence != nil:
 		what = "compared, the last of which differs: what follows was not"
 	}
 	w := &strings.Builder{}
