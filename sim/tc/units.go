@@ -158,12 +158,13 @@ func FormatRate(bps uint64) string {
 }
 
 // FormatTime prints a span as tc does, with three significant digits: "5ms",
-// "250us", "1.5s". Spans under a microsecond, which tc cannot print, are in ns.
+// "250us", "1.5s". Spans under a microsecond, which tc cannot print, are in ns;
+// what tc prints with an exponent, "1e+03ms", is without one.
 func FormatTime(d time.Duration) string {
 	switch {
 	case d < 0:
 		return "-" + FormatTime(-d)
-	case d >= time.Second:
+	case d >= time.Second-time.Second/2000: // rounds to 1s
 		return g3(float64(d)/1e9) + "s"
 	case d >= time.Millisecond:
 		return g3(float64(d)/1e6) + "ms"
@@ -173,7 +174,12 @@ func FormatTime(d time.Duration) string {
 	return strconv.FormatInt(int64(d), 10) + "ns"
 }
 
-func g3(f float64) string { return strconv.FormatFloat(f, 'g', 3, 64) }
+func g3(f float64) string {
+	if f >= 999.5 {
+		return strconv.FormatFloat(f, 'f', 0, 64)
+	}
+	return strconv.FormatFloat(f, 'g', 3, 64)
+}
 
 // FormatSize prints bytes as tc does: "1514b", "32Mb".
 func FormatSize(n uint64) string {

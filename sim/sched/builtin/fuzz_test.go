@@ -1,6 +1,7 @@
 package builtin
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/uqtool/uq/sim/sched"
@@ -69,6 +70,13 @@ func FuzzWords(f *testing.F) {
 	f.Add("pie target 20ms tupdate 1us alpha 3 beta 4 no_dq_rate_estimator dq_rate_estimator")
 	f.Add("fq_pie ecn ecn_prob 5 bytemode quantum 1k")
 	f.Add("dualpi2 alpha 0.004 beta 3.2 step_thresh 5p max_rtt 1s typical_rtt 3us classic_protection 5% coupling_factor 255 overflow")
+	for _, t := range []string{"1s", "999.6ms", "999.4ms", "900s", "1000s", "1001s", "4294s"} {
+		f.Add("codel target " + t + " interval " + t)
+	}
+	for units := range 300 { // the smallest gains are the hardest to print
+		hz := fmt.Sprintf("%.6f", (float64(units)+1.1)/256)
+		f.Add("dualpi2 alpha " + hz + " beta " + hz)
+	}
 	f.Fuzz(func(t *testing.T, spec string) {
 		s, err := New(spec, sched.Env{Seed: 1})
 		if err != nil {

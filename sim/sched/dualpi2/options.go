@@ -155,8 +155,11 @@ func hidden(o tc.Option) tc.Option { return o.HiddenIf(func() bool { return true
 func gainOption(name string, v *int, help string) tc.Option {
 	return tc.Decimal(name, v, gainUnit, maxGain, help).Shown(func(tc.Field) tc.Field {
 		shown := parts(gain(*v))
-		if shown == 0 { // tc would print what it does not read
+		if shown < 2 { // tc would print what it does not read
 			shown = uint64(*v)
+		}
+		if shown == 1 { // nor rounded down
+			return tc.Ratio(name, "%.3f", shown, gainUnit)
 		}
 		return tc.Ratio(name, "%f", shown, gainUnit)
 	})
