@@ -19,6 +19,7 @@ import (
 type hogged struct {
 	every, n int
 	away     time.Duration
+	restless bool // also when the port has nothing
 }
 
 func (*hogged) Kind() string        { return "hogged" }
@@ -28,7 +29,7 @@ func (h *hogged) Transmit(now pkt.Time, src link.Source, out link.Outcome) (pkt.
 	if h.n++; h.every > 0 && h.n%h.every == 0 {
 		if p := src.Take(now); p != nil {
 			out.Deliver(now.Add(h.away), p)
-		} else {
+		} else if !h.restless {
 			return now, false
 		}
 	}
@@ -45,6 +46,7 @@ func TestDrainStarves(t *testing.T) {
 		{hogged{every: 0}, 10},
 		{hogged{every: 50_000}, 0},
 		{hogged{every: 7, away: time.Hour}, 0},
+		{hogged{every: 1, away: time.Hour, restless: true}, 0},
 	} {
 		h, pool := c.link, &pkt.Pool{}
 		port, err := egress.New(func(d sched.DropFunc) (sched.Scheduler, error) {
@@ -60,11 +62,11 @@ func TestDrainStarves(t *testing.T) {
 		}
 		turns := 0
 		for ; port.DrainSome(4096); turns++ {
-			if turns > 1000 {
+			if turns > 2000 {
 				t.Fatalf("%+v: no end", c.link)
 			}
 		}
-		if n, _ := port.Scheduler().Backlog(); n != c.left {
+		if n, _ := port.Scheduler().Backlog(); n != c.left || pool.Out() != c.left {
 			t.Errorf("%+v: %d packets left, want %d", c.link, n, c.left)
 		}
 	}

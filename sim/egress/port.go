@@ -210,7 +210,8 @@ func (p *Port) Drain() {
 	}
 }
 
-// Starving is a Drain in which nothing has left for so many steps and as long.
+// Starving is a Drain in which nothing has left for so many steps and as long, and
+// nothing is on its way.
 const (
 	starvingSteps = 1000
 	starvingTime  = pkt.Time(60_000_000_000)
@@ -225,7 +226,7 @@ func (p *Port) DrainSome(steps int) (more bool) {
 		if p.left != p.drained.left || p.drained.steps == 0 {
 			p.drained.left, p.drained.since, p.drained.steps = p.left, p.next, 0
 		}
-		if p.drained.steps++; p.drained.steps > starvingSteps && p.next-p.drained.since > starvingTime {
+		if p.drained.steps++; p.drained.steps > starvingSteps && p.next-p.drained.since > starvingTime && p.flight.next == pkt.Never {
 			return false
 		}
 		p.now = p.next
